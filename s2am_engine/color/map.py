@@ -159,6 +159,10 @@ class Curves(ColorMap):
         if self.values.shape[1] < 2:
             raise ValueError("values must have at least two knots")
 
+    def __repr__(self) -> str:
+        """Show the number of knots; the values would fill a screen."""
+        return f"Curves({self.values.shape[1]} knots)"
+
     @classmethod
     def from_pieces(cls, pieces: ArrayLike, epsilon: float = 1e-30) -> Curves:
         """Return S2CRNet's curves of pieces p (3, L): out = Σ_i clamp(x − i/L, 0, 1/L)·p_i · L / (Σ_i p_i + ε).

@@ -174,14 +174,15 @@ def _refuse_nan(image: ImageData) -> None:
 
 
 def save_image(
-    path: str | Path, image: ImageData, *, quality: int = 95, progress: FractionCallback = ignore_progress
+    path: str | Path, image: ImageData | Pixels, *, quality: int = 95, progress: FractionCallback = ignore_progress
 ) -> tuple[str, ...]:
     """Write an image, whole or not at all, in the format of the suffix.
 
     Args:
         path: the file to write or replace.
-        image: JPEG omits an alpha channel that is opaque everywhere; metadata are written as far as the format
-            stores them.
+        image: an image, or its pixels (H, W, 3), uint8, uint16 or float32 in nominal [0, 1], which are taken for sRGB.
+            JPEG omits an alpha channel that is opaque everywhere; metadata are written as far as the format stores
+            them.
         quality: of JPEG, 1 to 100 (at full color resolution, 4:4:4); PNG, TIFF and WebP are lossless.
         progress: see `FractionCallback`; a canceled writing leaves no file.
 
@@ -191,7 +192,7 @@ def save_image(
     Raises:
         ImageFormatError: unknown suffix, or a format that cannot store the image.
         FileError: no such folder, read-only, disk full, out of memory.
-        ImageError: pixels or alpha are not as `ImageData` requires.
+        ImageError: another type, or pixels or alpha that are not as `ImageData` requires.
     """
     with saving_image(path, image, quality=quality, progress=progress) as omitted:
         return omitted
@@ -199,12 +200,14 @@ def save_image(
 
 @contextlib.contextmanager
 def saving_image(
-    path: str | Path, image: ImageData, *, quality: int = 95, progress: FractionCallback = ignore_progress
+    path: str | Path, image: ImageData | Pixels, *, quality: int = 95, progress: FractionCallback = ignore_progress
 ) -> Iterator[tuple[str, ...]]:
     """Write an image to a temporary file, which takes its place when the block ends without an exception.
 
     Arguments, the value of the block and exceptions are those of `save_image`.
     """
+    if isinstance(image, np.ndarray):
+        image = ImageData(image)
     _check_image(image)
     info = format_of_suffix(Path(path).suffix)
     write = next((each.write for each in FORMATS if each.info is info), None)
@@ -220,7 +223,10 @@ def saving_image(
         yield omitted
 
 
-def _check_image(image: ImageData) -> None:
+def _check_image(image: object) -> None:
+    if not isinstance(image, ImageData):
+        kind = type(image).__name__
+        raise ImageError(f"Only ImageData and arrays can be saved, not {kind}: convert it to an array.")
     pixels, alpha = image.pixels, image.alpha
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:
         raise ImageError(f"pixels must be H×W×3, not {pixels.shape}")

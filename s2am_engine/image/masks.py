@@ -114,9 +114,13 @@ def save_mask(path: str | Path, mask: Mask) -> None:
         mask: H×W, see `mask_image`.
 
     Raises:
+        MaskError: it is not an array of this shape.
         ImageFormatError: the suffix is that of no lossless format.
         FileError: see `save_image`.
     """
+    if not isinstance(mask, np.ndarray) or mask.ndim != 2:
+        found = f"the shape {mask.shape}" if isinstance(mask, np.ndarray) else f"the type {type(mask).__name__}"
+        raise MaskError(f"A mask to save must be an array (height, width), but has {found}.", code="mask.type")
     if Path(path).suffix.lower() not in MASK_SUFFIXES:
         raise ImageFormatError(f"{path} cannot hold a mask without loss: choose a name that ends in .png.")
     save_image(path, mask_image(mask))

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import logging
 import time
@@ -283,13 +282,13 @@ class Harmonizer:
             raise ImageError("A network paints sRGB pixels: convert the image to sRGB.", code="image.profile.native")
         height, width = mask.shape
         # In the image's depth from the start: floats would need four times the memory of 8-bit pixels.
-        small = to_depth(self.predictor.paint(result._network_input), data.pixels.dtype)
+        small = to_depth(self.predictor.paint(result.network_input), data.pixels.dtype)
         painted = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
         np.clip(painted, 0, painted.dtype.type(full_scale(painted.dtype)), out=painted)  # cubic overshoots
         pixels = paste_layer(Placement(0, 0, painted, mask), painted, ImageData(data.pixels)).pixels
         if data.gray:
             pixels = keep_gray(pixels, mask)
-        return result._restore(dataclasses.replace(data, pixels=pixels))
+        return result.with_pixels(pixels)
 
     def _default_mask(self, data: ImageData, *, own_alpha: bool) -> tuple[Pixels, Pixels | None]:
         """Return mask and alpha of an image without a given mask: its alpha (as the mask only), or a prediction."""
@@ -320,9 +319,9 @@ class Harmonizer:
         if references is not None and not isinstance(references, References):
             references = References.reduce(references, self.input_size)
         prediction = self.predictor(network_input, references)
-        found = prediction.color_map
+        color_map = prediction.color_map
         if not icc.is_srgb(profile):
-            found = convert_to_profile(found, network_input.samples, profile)
+            color_map = convert_to_profile(color_map, network_input.samples, profile)
         logger.info(
             "harmonized %d×%d %s with “%s” on %s in %.2f s, confidence %.2f",
             mask.shape[1],
@@ -334,17 +333,17 @@ class Harmonizer:
             prediction.confidence,
         )
         return HarmonizeResult(
-            found,
-            prediction.confidence,
-            mask,
-            self.name,
-            self.device,
-            alpha,
-            source,
-            restore,
-            network_input,
-            prediction.likeness,
-            references is not None,
+            color_map=color_map,
+            confidence=prediction.confidence,
+            mask=mask,
+            alpha=alpha,
+            model=self.name,
+            device=self.device,
+            likeness=prediction.likeness,
+            references=references is not None,
+            network_input=network_input,
+            _source=source,
+            _restore=restore,
         )
 
 

@@ -93,9 +93,9 @@ def convert_image(image: ImageLike, alpha: Pixels | None = None, profile: bytes 
 
 def _from_array(array: NDArray[Any]) -> ConvertedImage:
     if array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
-        hint = ": channels come last, see numpy.moveaxis" if array.ndim == 3 and array.shape[0] == 3 else ""
         raise ImageError(
-            f"An image array must have the shape (height, width, 3), not {array.shape}{hint}.", code="image.shape"
+            f"An image array must have the shape (height, width, 3), not {array.shape}{_shape_hint(array.shape)}.",
+            code="image.shape",
         )
     if array.dtype in DEPTHS:
         pixels = array
@@ -105,6 +105,20 @@ def _from_array(array: NDArray[Any]) -> ConvertedImage:
         raise ImageError(f"An image array must be uint8, uint16 or float, not {array.dtype}.", code="image.dtype")
     _check_range(pixels)
     return ConvertedImage(ImageData(pixels), lambda result: result.pixels.astype(array.dtype, copy=False))
+
+
+def _shape_hint(shape: tuple[int, ...]) -> str:
+    """Return advice for an array or tensor of another shape than an image; "" = none."""
+    match shape:
+        case (_, _):
+            return ": repeat a gray image as three channels"
+        case (_, _, 4):
+            return ": pass the first three channels as the image, and the fourth as `alpha` or as the mask"
+        case (3, _, _):
+            return ": channels come last, see numpy.moveaxis"
+        case (_, _, _, _):
+            return ": pass the images of a batch one by one"
+    return ""
 
 
 def _check_range(pixels: Pixels) -> None:
@@ -159,8 +173,10 @@ def _from_tensor(tensor: torch.Tensor) -> ConvertedImage:
     import torch
 
     if tensor.ndim != 3 or tensor.shape[0] != 3 or 0 in tensor.shape:
+        hint = ": pass the images of a batch one by one" if tensor.ndim == 4 else ""
         raise ImageError(
-            f"An image tensor must have the shape (3, height, width), not {tuple(tensor.shape)}.", code="image.shape"
+            f"An image tensor must have the shape (3, height, width), not {tuple(tensor.shape)}{hint}.",
+            code="image.shape",
         )
     if tensor.dtype != torch.uint8 and not tensor.is_floating_point():
         raise ImageError(f"An image tensor must be uint8 or float, not {tensor.dtype}.", code="image.dtype")

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Generic, Literal, TypeAlias
 
@@ -34,7 +34,7 @@ FinishValues: TypeAlias = "Finish | Finisher | Mapping[str, float | Literal['aut
 """A finish, one that was prepared for the image, or values by name, of which `auto` are estimated; None = none."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class HarmonizeResult(Generic[ImageT]):
     """Result for one image: the color map of its foreground, from which images with any sliders are rendered.
 
@@ -43,25 +43,26 @@ class HarmonizeResult(Generic[ImageT]):
             confidence; see `adjusted_map`.
         confidence: agreement of the network's predictions for several views of the image, 0 to 1.
         mask: (H, W), the mask that was given, taken from the alpha channel, or predicted.
+        alpha: (H, W), pixels where it is 0 did not count; None = all counted.
         model: name of the model.
         device: PyTorch device on which the network ran.
-        alpha: (H, W), pixels where it is 0 did not count; None = all counted.
         likeness: resemblance of the background (with references: the mean of all) to the look to which the model was
             fine-tuned, 0 to 1; None = it was not fine-tuned.
         references: whether reference photographs were given.
+        network_input: the reduced image and mask that the network received.
     """
 
     color_map: ColorMap
     confidence: float
     mask: Pixels = field(repr=False)
+    alpha: Pixels | None = field(repr=False, default=None)
     model: str
     device: str
-    alpha: Pixels | None = field(repr=False)
-    _source: RenderSource = field(repr=False)
-    _restore: Callable[[ImageData], ImageT] = field(repr=False)
-    _network_input: NetworkInput = field(repr=False)
     likeness: float | None = None
     references: bool = False
+    network_input: NetworkInput = field(repr=False)
+    _source: RenderSource = field(repr=False)
+    _restore: Callable[[ImageData], ImageT] = field(repr=False)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -73,6 +74,10 @@ class HarmonizeResult(Generic[ImageT]):
     def composite(self) -> ImageData:
         """The image before harmonization, the layer pasted."""
         return self._source.image
+
+    def with_pixels(self, pixels: Pixels) -> ImageT:
+        """Return the image with other pixels (H, W, 3) of its depth, in the type of the input."""
+        return self._restore(replace(self.composite, pixels=pixels))
 
     def adjusted_map(self, sliders: Sliders | None = None, **values: float) -> ColorMap:
         """Return the color map with sliders.

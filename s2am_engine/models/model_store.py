@@ -63,14 +63,14 @@ class Card:
     network: str
     description: str
     input_size: int
-    sha256: str
+    sha256: str = field(repr=False)
     parameters: int
     size: int
     license: str
-    data: str
-    training: dict[str, Any] = field(default_factory=dict)
-    figures: dict[str, Any] = field(default_factory=dict)
-    known_failures: list[str] = field(default_factory=list)
+    data: str = field(repr=False)
+    training: dict[str, Any] = field(default_factory=dict, repr=False)
+    figures: dict[str, Any] = field(default_factory=dict, repr=False)
+    known_failures: list[str] = field(default_factory=list, repr=False)
     options: dict[str, Any] = field(default_factory=dict)
     fine_tuned: bool = False
     adjusted: bool = False

@@ -21,6 +21,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from skimage.data import astronaut
 
+from s2am_engine.errors import ImageError
 from s2am_engine.image.io import ImageData, Metadata, load_image, save_image
 from tests.engine import icc
 
@@ -367,3 +368,16 @@ def test_read_tiff_ignores_thumbnail_page(tmp_path: Path) -> None:
     first.save(both, "MPO", save_all=True, append_images=[second])
     (tmp_path / "phone.jpg").write_bytes(both.getvalue())
     assert load_image(tmp_path / "phone.jpg").pixels[4, 4, 0] > 250
+
+
+def test_save_image_takes_an_array(tmp_path: Path) -> None:
+    pixels = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)
+    save_image(tmp_path / "array.png", pixels)
+    np.testing.assert_array_equal(load_image(tmp_path / "array.png").pixels, pixels)
+
+
+@pytest.mark.parametrize("image", [Image.new("RGB", (5, 4)), np.zeros((4, 5), np.uint8), np.zeros((4, 5, 3))])
+def test_save_image_refuses_other_types_and_shapes(tmp_path: Path, image: Any) -> None:
+    with pytest.raises(ImageError):
+        save_image(tmp_path / "other.png", image)
+    assert not list(tmp_path.iterdir())

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from s2am_engine.errors import EngineError, MaskError
 from s2am_engine.image.arrays import full_scale, to_unit
@@ -72,6 +74,12 @@ def test_save_mask_is_read_as_the_same_mask(tmp_path: Path, kind: str) -> None:
 def test_save_mask_refuses_a_lossy_format(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match=r"ends in \.png"):
         save_mask(tmp_path / "mask.jpg", np.zeros((4, 4), np.uint8))
+
+
+@pytest.mark.parametrize("mask", [Image.new("L", (5, 4)), np.zeros((4, 5, 3), np.uint8)])
+def test_save_mask_refuses_other_types_and_shapes(tmp_path: Path, mask: Any) -> None:
+    with pytest.raises(MaskError, match="A mask to save must be an array"):
+        save_mask(tmp_path / "mask.png", mask)
 
 
 def test_mask_from_alpha_refuses_image_without_alpha() -> None:
