@@ -31,7 +31,7 @@ from s2am_engine.models.model_store import DEFAULT_MODEL
 from s2am_engine.training.batch_rng import BatchRNG
 from s2am_engine.training.color_styles import ColorStyles, apply_tables
 from s2am_engine.training.dataset_readers import list_sources
-from s2am_engine.training.finetune import FineTuned, finetune
+from s2am_engine.training.finetune import FineTuned, FineTuneSettings, finetune
 from s2am_engine.training.gain import Compared, Errors, Interval, PairScores
 from s2am_engine.training.metrics import score
 from s2am_engine.training.photo_cache import Photograph, prepare_photo
@@ -210,17 +210,17 @@ def measure_look(look: str, versions: Sequence[Versions], films: torch.Tensor, o
         folder.mkdir(parents=True, exist_ok=True)
         for one in known:
             Image.fromarray(one.styled).save(folder / f"{Path(one.plain.name).stem}.jpg", quality=95)
-        found = finetune(
+        settings = FineTuneSettings(
             folder,
             f"{NAME}-{look}",
-            base=options.base,
-            minutes=options.minutes,
+            options.base,
+            options.minutes,
             sheet=options.out / f"look-{look}.png",
             device="cpu",
             workers=1,
             checkpoint=options.out / f"state-{look}",
-            now=time.process_time,
         )
+        found = finetune(settings, now=time.process_time)
         outcome = figures_of(found)
         if found.model:
             fine_tuned = Harmonizer(found.model.card.name, "cpu")

@@ -312,24 +312,24 @@ def list_skipped(skipped: Sequence[Skipped]) -> None:
 
 def run_finetune(options: argparse.Namespace) -> int:
     """Run `s2am finetune`."""
-    from s2am_engine.training import finetune as tuning
+    from s2am_engine.training.finetune import FineTuneSettings, finetune
 
     use_threads(options.threads)
     sheet = choose_output(options.sheet, Path(f"{options.name}-before-after.png"), suffixes=SHEET_SUFFIXES)
+    settings = FineTuneSettings(
+        options.photos,
+        options.name,
+        options.base,
+        options.minutes,
+        benchmark=options.benchmark,
+        sheet=sheet,
+        device=options.device,
+        workers=options.workers,
+        checkpoint=user_paths().cache / "finetune" / options.name,
+    )
     try:
         with ProgressDisplay(quiet=True) as progress:
-            found = tuning.finetune(
-                options.photos,
-                options.name,
-                base=options.base,
-                minutes=options.minutes,
-                benchmark=options.benchmark,
-                sheet=sheet,
-                device=options.device,
-                workers=options.workers,
-                report=progress,
-                checkpoint=user_paths().cache / "finetune" / options.name,
-            )
+            found = finetune(settings, progress)
     except KeyboardInterrupt:
         return fail("Stopped: the same command continues; no model was made yet.")
     if options.json:

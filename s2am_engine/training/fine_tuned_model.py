@@ -12,7 +12,6 @@ import safetensors.torch
 from s2am_engine.errors import ModelError
 from s2am_engine.models.model_store import Card, Model, list_models, load_network
 from s2am_engine.networks.curves import CurvesAndMatrixNetwork
-from s2am_engine.networks.personal import Personal
 from s2am_engine.training.cross_validation import STYLE, CrossValidation
 from s2am_engine.training.run_folder import half_precision
 
@@ -51,7 +50,7 @@ def training_size(card: Card, network: CurvesAndMatrixNetwork) -> int:
 
 
 def describe_model(
-    base: Card, name: str, photos: Path, photographs: int, minutes: float, network: Personal, found: CrossValidation
+    base: Card, name: str, photos: Path, photographs: int, minutes: float, validated: CrossValidation
 ) -> tuple[Card, bytes]:
     """Return card and content of the weights file of a fine-tuned model.
 
@@ -60,13 +59,12 @@ def describe_model(
         name: of the new model.
         photos: folder of the photographs.
         photographs: their number.
-        minutes: that everything took.
-        network: the model.
-        found: what was measured.
+        minutes: time of the fine-tuning.
+        validated: the networks and their scores.
     """
-    weights = safetensors.torch.save(half_precision(network))
+    weights = safetensors.torch.save(half_precision(validated.whole))
     count = f"{photographs} photographs of {photos.name}"
-    saved = f"{found.compared[STYLE].fmse_saved:.1%} less fMSE in cross-validation"
+    saved = f"{validated.compared[STYLE].fmse_saved:.1%} less fMSE in cross-validation"
     card = replace(
         base,
         name=name,
@@ -75,9 +73,10 @@ def describe_model(
         description=f"{base.name}, fine-tuned on {photos.name}",
         sha256=hashlib.sha256(weights).hexdigest(),
         size=len(weights),
-        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        parameters=sum(parameter.numel() for parameter in validated.whole.parameters()),
         data=f"{base.data} Then {count}, which belong to their owner.",
         training={"base": base.name, "history": f"{base.name}, then {minutes:.1f} minutes on {count}: {saved}"},
-        figures={kind: asdict(one) for kind, one in found.compared.items()} | {"likeness": asdict(found.recognition)},
+        figures={kind: asdict(compared) for kind, compared in validated.compared.items()}
+        | {"likeness": asdict(validated.recognition)},
     )
     return card, weights

@@ -88,6 +88,20 @@ class Session:
             with atomic_write(self.file(SESSION_FILE)) as file:
                 file.write(json.dumps({"elapsed": self.saved}).encode())
 
+    @contextlib.contextmanager
+    def saved_on_error(self) -> Iterator[None]:
+        """Write the time that has passed if the block ends with an exception, so that the next call continues."""
+        try:
+            yield
+        except BaseException:
+            self.save()
+            raise
+
+    def remove(self) -> None:
+        """Remove the folder, whose content is no longer needed."""
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
     def file(self, name: str) -> Path:
         """Return the path of a file in the folder, which was opened."""
         assert self.folder is not None

@@ -5,7 +5,8 @@ The photographs give two kinds of pairs: those of the photographs' own look, who
 is, and those of the photographs without their look (`style_pairs`). The base network is frozen, so each pair is encoded
 once (`encoded_pairs`), and a small adjustment of the network's color maps is trained on all of them within seconds
 (`networks.adjustment`). This is done once for each of several parts of the photographs, which is left out, and once for
-all of them: so the gain is measured on every photograph by an adjustment that does not know it (`cross_validation`).
+all of them: so the gain is measured on every photograph by an adjustment that was trained without it
+(`cross_validation`).
 Because a few dozen photographs do not represent all others, the result is used where a background resembles the look,
 and the base model elsewhere (`networks.personal`). It becomes a model only if it is better beyond chance (`gain`).
 
@@ -14,11 +15,11 @@ Reading, preparing, training, measuring and saving share the minutes that were a
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ class Photographs:
     @property
     def all(self) -> list[Photograph]:
         """All photographs, fold by fold."""
-        return [one for fold in self.folds for one in fold]
+        return [photograph for fold in self.folds for photograph in fold]
 
 
 @dataclass(frozen=True)
@@ -101,98 +102,111 @@ class FineTuned:
             "photographs": len(self.photographs.all),
             "seconds": round(self.seconds, 1),
             "likeness": asdict(self.recognition),
-            **{name: asdict(one) if one else None for name, one in sets.items()},
-            "skipped": [{"path": str(one.path), "why": one.why} for one in self.photographs.skipped],
+            **{name: asdict(compared) if compared else None for name, compared in sets.items()},
+            "skipped": [{"path": str(file.path), "why": file.why} for file in self.photographs.skipped],
         }
 
 
+@dataclass(frozen=True)
+class FineTuneSettings:
+    """Settings of a fine-tuning.
+
+    photos: a folder of photographs of one look.
+    name: of the new model.
+    base: the model to start from.
+    minutes: for everything but the benchmark; two rounds of pairs are made and learned from even if that takes longer.
+    benchmark: also measure before and after on this data set, in iHarmony4's layout.
+    sheet: also draw held-out pairs before and after, those with the largest gain first, as a PNG.
+    device: `auto`, `cpu`, `cuda` …; None = as in the settings of the program.
+    workers: threads that make pairs; None = half of the cores.
+    checkpoint: a folder for the state of the work, with which a call with the same settings continues after an
+        interruption; it is removed at the end. None = an interrupted call leaves nothing.
+    """
+
+    photos: Path
+    name: str
+    base: str = DEFAULT_MODEL
+    minutes: float = 10.0
+    benchmark: Path | None = None
+    sheet: Path | None = None
+    device: str | None = None
+    workers: int | None = None
+    checkpoint: Path | None = None
+
+
 def finetune(
-    photos: Path,
-    name: str,
-    *,
-    base: str = DEFAULT_MODEL,
-    minutes: float = 10.0,
-    benchmark: Path | None = None,
-    sheet: Path | None = None,
-    device: str | None = None,
-    workers: int | None = None,
-    report: EventCallback = ignore_events,
-    checkpoint: Path | None = None,
-    now: Now = time.perf_counter,
+    settings: FineTuneSettings, report: EventCallback = ignore_events, now: Now = time.perf_counter
 ) -> FineTuned:
     """Fine-tune a model on photographs, and make a personal model of it if it is better on those held out.
 
     Args:
-        photos: a folder of photographs of one look.
-        name: of the new model.
-        base: the model to start from.
-        minutes: for everything but the benchmark; two rounds of pairs are made and learned from even if that takes
-            longer.
-        benchmark: also measure before and after on this data set, in iHarmony4's layout.
-        sheet: also draw held-out pairs before and after, those with the largest gain first, as a PNG.
-        device: `auto`, `cpu`, `cuda` …; None = as in the settings.
-        workers: threads that make pairs; None = half of the cores.
+        settings: photographs, base model, time and results.
         report: receives progress; an exception raised in it cancels.
-        checkpoint: a folder for the state of the work, with which the same call continues after an interruption; it is
-            removed at the end. None = an interrupted call leaves nothing.
         now: returns the time in seconds.
 
     Raises:
         EngineError: a name that is taken, too few usable photographs, or a base model that cannot be fine-tuned.
     """
-    name = check_name(name)
-    check_free(name)
-    session = Session(TimeBudget(60 * minutes, now), checkpoint, report)
-    found = find_model(base)
-    network = load_adjustable(found)
-    if benchmark:
-        find_pairs(benchmark)  # reject an unusable data set before training, not an hour later
-    place = choose_device(device)
-    photographs = read_photographs(photos, LONG_SIDE, session.report)
-    session.resume(settings_of(found.card, photographs))
-    try:
-        workers = default_workers() if workers is None else workers
+    session = Session(TimeBudget(60 * settings.minutes, now), settings.checkpoint, report)
+    name, model, device = check_settings(settings)
+    base, network = model.card, load_adjustable(model)
+    photographs = read_photographs(settings.photos, LONG_SIDE, session.report)
+    session.resume(identity_of(base, photographs))
+    with session.saved_on_error():
+        workers = default_workers() if settings.workers is None else settings.workers
         # Networks for small inputs are fastest in few threads, which do not wait for each other.
         with thread_limit(default_workers()):
-            validated = learn(session, found.card, network, photographs, torch.device(place), workers)
-        figures = validated.compared
-        verdict = judge(figures[STYLE], figures[OTHERS])
-        before, *folds, after = (
-            Harmonizer.from_network(one, found.card.input_size, place, label)
-            for one, label in (
-                (network, found.card.name), *((fold, name) for fold in validated.folds), (validated.whole, name),
-            )
-        )  # fmt: skip
-        drawn = HeldOutSheet(found.card.name, name)
-        if sheet:
-            drawn.fill(photographs.folds, before, folds, lambda done, total: has_time(session, done, total))
+            validated = learn(session, base, network, photographs, torch.device(device), workers)
+        style, others = validated.compared[STYLE], validated.compared[OTHERS]
+        verdict = judge(style, others)
+        before = Harmonizer.from_network(network, base.input_size, device, base.name)
+        *folds, after = (
+            Harmonizer.from_network(fine_tuned, base.input_size, device, name)
+            for fine_tuned in (*validated.folds, validated.whole)
+        )
+        sheet = HeldOutSheet(base.name, name)
+        if settings.sheet:
+            sheet.fill(photographs.folds, before, folds, partial(has_time, session))
         session.report(TrainingEvent(Phase.SAVING, 0, 1))
-        model = None
-        if verdict is Verdict.BETTER:
-            card, weights = describe_model(
-                found.card, name, photos, len(photographs.all), session.budget.elapsed / 60, validated.whole, validated
-            )
-            model = add_model(card, weights, style_sheet=draw_style_sheet(photographs.all))
-    except BaseException:
-        session.save()
-        raise
-    if checkpoint:
-        shutil.rmtree(checkpoint, ignore_errors=True)
+        is_better = verdict is Verdict.BETTER
+        made = save_model(settings, base, photographs, validated, session) if is_better else None
+    session.remove()
     # After the model is made: an error here must not lose the training.
-    if sheet:
-        drawn.write(sheet)
+    if settings.sheet:
+        sheet.write(settings.sheet)
     session.announce(TrainingEvent(Phase.SAVING, 1, 1))
     seconds = session.budget.elapsed
-    compared = compare_on_data_set(benchmark, before, after, report) if benchmark else None
-    return FineTuned(
-        model, found.card.name, photographs, verdict, figures[STYLE], figures[OTHERS], validated.recognition, compared,
-        seconds,
-    )  # fmt: skip
+    benchmark = compare_on_data_set(settings.benchmark, before, after, report) if settings.benchmark else None
+    return FineTuned(made, base.name, photographs, verdict, style, others, validated.recognition, benchmark, seconds)
+
+
+def check_settings(settings: FineTuneSettings) -> tuple[str, Model, str]:
+    """Check settings before the work, not an hour later; return the new model's name, the base model, and the device.
+
+    Raises:
+        EngineError: a name that is taken, an unknown base model or device, or a benchmark without pairs.
+    """
+    name = check_name(settings.name)
+    check_free(name)
+    model = find_model(settings.base)
+    if settings.benchmark:
+        find_pairs(settings.benchmark)
+    return name, model, choose_device(settings.device)
+
+
+def save_model(
+    settings: FineTuneSettings, base: Card, photographs: Photographs, validated: CrossValidation, session: Session
+) -> Model:
+    """Add the network that was trained on all photographs to the personal models, with a contact sheet of them."""
+    minutes = session.budget.elapsed / 60
+    count = len(photographs.all)
+    card, weights = describe_model(base, settings.name, settings.photos, count, minutes, validated)
+    return add_model(card, weights, style_sheet=draw_style_sheet(photographs.all))
 
 
 def learn(
     session: Session,
-    card: Card,
+    base: Card,
     network: CurvesAndMatrixNetwork,
     photographs: Photographs,
     device: torch.device,
@@ -200,32 +214,26 @@ def learn(
 ) -> CrossValidation:
     """Encode pairs, and train and measure adjustments: one without each fold of the photographs, and one on all."""
     folds = photographs.folds
-    source = FoldPairs(training_size(card, network), folds=folds, device=device)
+    source = FoldPairs(training_size(base, network), folds=folds, device=device)
     style = estimate_style(photographs.all)
     pairs = session.encode(
-        network.to(device), source, workers, lambda some, now: seconds_per_step(network, some, style, now)
+        network.to(device), source, workers, lambda encoded, now: seconds_per_step(network, encoded, style, now)
     )
     network.cpu()
     trained = []
-    for number in range(len(folds) + 1):
-        chosen = pairs[pairs.folds != number]
-        learned_from = [one for fold, part in enumerate(folds) if fold != number for one in part]
+    for number in range(len(folds) + 1):  # the last one is trained on all folds
+        others = [photograph for fold, part in enumerate(folds) if fold != number for photograph in part]
         progress = session.training_progress(number, len(folds) + 1)
         kept = session.file(f"adjustment-{number}.safetensors") if session.opened else None
-        trained.append(fit_personal(network, chosen, learned_from, progress, kept))
+        trained.append(fit_personal(network, pairs[pairs.folds != number], others, progress, kept))
         if number < len(folds):
-            own = pairs[pairs.folds == number]
-            session.report(
-                TrainingEvent(
-                    Phase.TRAINING,
-                    (number + 1) * STEPS,
-                    (len(folds) + 1) * STEPS,
-                    validation=validate(trained[-1], own, source.make(source.first_step(number)), number + 1),
-                )
-            )
+            samples = source.make(source.first_step(number))
+            validation = validate(trained[-1], pairs[pairs.folds == number], samples, number + 1)
+            done, total = (number + 1) * STEPS, (len(folds) + 1) * STEPS
+            session.report(TrainingEvent(Phase.TRAINING, done, total, validation=validation))
     session.training.left = 0
     *parts, whole = trained
-    names = [one.name for one in photographs.all]
+    names = [photograph.name for photograph in photographs.all]
     return cross_validate(parts, whole, pairs, names, lambda: session.report(TrainingEvent(Phase.MEASURING, 0, None)))
 
 
@@ -256,13 +264,14 @@ def read_photographs(photos: Path, long_side: int, report: EventCallback) -> Pho
 
 def reasons(skipped: Sequence[Skipped]) -> str:
     """Return the commonest reasons for which files were skipped, in parentheses; empty if none was."""
-    counted = Counter(one.why for one in skipped).most_common(3)
+    counted = Counter(file.why for file in skipped).most_common(3)
     return f" ({'; '.join(f'{count} left out: {why}' for why, count in counted)})" if counted else ""
 
 
-def settings_of(card: Card, photographs: Photographs) -> dict[str, Any]:
-    """Return all that determines a fine-tuning besides the time, as plain values."""
-    return {"base": card.sha256, "photographs": [[one.name for one in fold] for fold in photographs.folds]}
+def identity_of(base: Card, photographs: Photographs) -> dict[str, Any]:
+    """Return the values that a session must share to be resumed: all that determines the result besides the time."""
+    names = [[photograph.name for photograph in fold] for fold in photographs.folds]
+    return {"base": base.sha256, "photographs": names}
 
 
 def compare_on_data_set(dataset: Path, before: Harmonizer, after: Harmonizer, report: EventCallback) -> Compared:
@@ -272,10 +281,6 @@ def compare_on_data_set(dataset: Path, before: Harmonizer, after: Harmonizer, re
         [before, after],
         progress=lambda done, total: report(TrainingEvent(Phase.MEASURING, done, total, dataset.name)),
     )
-    rows = (found.untouched.images, *(row.images for row in found.models))
-    return Compared.of(
-        [
-            PairScores(name, *(Errors.of_scores(one) for one in scores))
-            for name, *scores in zip(found.names, *rows, strict=True)
-        ]
-    )
+    models = (found.untouched, *found.models)
+    scores = zip(*(map(Errors.of_scores, model.images) for model in models), strict=True)
+    return Compared.of([PairScores(name, *errors) for name, errors in zip(found.names, scores, strict=True)])

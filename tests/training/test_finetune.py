@@ -38,7 +38,7 @@ from s2am_engine.training import finetune as tuning
 from s2am_engine.training.encoded_pairs import EncodedPairs, encode_batch
 from s2am_engine.training.events import Phase, TrainingEvent
 from s2am_engine.training.fine_tuned_model import training_size
-from s2am_engine.training.finetune import finetune
+from s2am_engine.training.finetune import FineTuneSettings, finetune
 from s2am_engine.training.gain import Compared, Errors, Interval, Verdict
 from s2am_engine.training.held_out_sheet import HeldOutSheet
 from s2am_engine.training.loaded_pairs import Loaded
@@ -104,7 +104,8 @@ def photos(photo_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def tune(photos: Path, base: str, minutes: float = 60, **more: Any) -> tuning.FineTuned:
     """Fine-tune on the CPU without further threads; in an hour, all that the fixture allows is done."""
-    return finetune(photos, "mine", base=base, minutes=minutes, device="cpu", workers=0, **more)
+    callbacks = {name: more.pop(name) for name in ("report", "now") if name in more}
+    return finetune(FineTuneSettings(photos, "mine", base, minutes, device="cpu", workers=0, **more), **callbacks)
 
 
 def compared(saved: float, low: float, psnr: float = 0.1) -> Compared:
@@ -355,14 +356,14 @@ def test_finetune_checks_arguments_before_any_work(photos: Path, base: str) -> N
         raise AssertionError("nothing should be read")
 
     with pytest.raises(EngineError, match="untrained"):
-        finetune(photos, "untrained", base=base, report=never)
+        finetune(FineTuneSettings(photos, "untrained", base), never)
     with pytest.raises(EngineError, match="is not in iHarmony4's layout"):
-        finetune(photos, "mine", base=base, benchmark=photos, report=never)
+        finetune(FineTuneSettings(photos, "mine", base, benchmark=photos), never)
     for unsuitable in ("reinhard", "s2crnet", "s2am-mask-free"):
         with pytest.raises(
             EngineError, match=f"“{unsuitable}” can't be fine-tuned: choose one of connoisseur, concord"
         ):
-            finetune(photos, "mine", base=unsuitable, report=never)
+            finetune(FineTuneSettings(photos, "mine", unsuitable), never)
 
 
 @pytest.mark.parametrize("phase", list(Phase))

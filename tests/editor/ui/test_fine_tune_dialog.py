@@ -26,6 +26,7 @@ from s2am_editor.window.widgets.basic import Plot
 from s2am_engine.image.io import ImageData, save_image
 from s2am_engine.models.model_store import list_models
 from s2am_engine.training.events import Phase, TrainingEvent, Validation
+from s2am_engine.training.finetune import FineTuneSettings
 from tests.editor.ui.driver import LONG, Questions, click
 from tests.folders import redirect_cache
 
@@ -48,19 +49,11 @@ class FakeTrainer:
 
     finish = threading.Event()
 
-    def __call__(
-        self,
-        photos: Path,
-        name: str,
-        *,
-        base: str,
-        minutes: float,
-        sheet: Path,
-        report: Callable[[TrainingEvent], None],
-    ) -> SimpleNamespace:
+    def __call__(self, settings: FineTuneSettings, report: Callable[[TrainingEvent], None]) -> SimpleNamespace:
         image = QImage(8, 6, QImage.Format.Format_RGB32)
         image.fill(0)
-        assert image.save(str(sheet))
+        assert image.save(str(settings.sheet))
+        minutes = settings.minutes
         first = TrainingEvent(Phase.TRAINING, 10, None, loss=0.5, images_per_second=100.0, seconds_left=60 * minutes)
         second = replace(first, done=20, loss=0.25, seconds_left=30 * minutes)
         report(first)
@@ -69,7 +62,7 @@ class FakeTrainer:
             report(second)
         gained = SimpleNamespace(psnr_gained=1.5, fmse_saved=0.25)
         return SimpleNamespace(
-            model=SimpleNamespace(card=SimpleNamespace(name=name)),
+            model=SimpleNamespace(card=SimpleNamespace(name=settings.name)),
             style=gained,
             others=SimpleNamespace(psnr_gained=0.0, fmse_saved=0.0),
             recognition=SimpleNamespace(recognized=0.92, rejected=0.8),
@@ -230,7 +223,7 @@ def test_fine_tune_stops_at_the_next_report_of_every_phase(
     units: list[Phase] = []
     canceled = threading.Event()
 
-    def train(folder: Path, name: str, *, report: Callable[[TrainingEvent], None], **_: object) -> None:
+    def train(_: FineTuneSettings, report: Callable[[TrainingEvent], None]) -> None:
         for each in Phase:
             for number in range(3):
                 units.append(each)

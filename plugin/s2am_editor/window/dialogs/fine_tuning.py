@@ -20,11 +20,11 @@ from s2am_engine.image.io import ImageData
 from s2am_engine.models.model_files import check_free, delete_model
 
 if TYPE_CHECKING:
-    from s2am_engine.training.events import TrainingEvent
-    from s2am_engine.training.finetune import FineTuned
+    from s2am_engine.training.events import EventCallback, TrainingEvent
+    from s2am_engine.training.finetune import FineTuned, FineTuneSettings
     from s2am_engine.training.photo_cache import Skipped
 
-    Trainer = Callable[..., FineTuned]
+    Trainer = Callable[[FineTuneSettings, EventCallback], FineTuned]
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class FineTuning(QObject):
         self.cancel()
 
         def work(job: BackgroundJob) -> FineTuneOutcome:
-            from s2am_engine.training.finetune import finetune
+            from s2am_engine.training.finetune import FineTuneSettings, finetune
 
             def report(event: TrainingEvent) -> None:
                 job.report(event)
@@ -117,7 +117,7 @@ class FineTuning(QObject):
                 with tempfile.TemporaryDirectory(prefix="s2am-fine-tune-") as place:
                     sheet = Path(place) / "sheet.png"
                     train = self._trainer or finetune
-                    result = train(folder, name, base=base, minutes=minutes, sheet=sheet, report=report)
+                    result = train(FineTuneSettings(folder, name, base, minutes, sheet=sheet), report)
                     outcome = FineTuneOutcome(result, QImage(str(sheet)))
                 kept = not job.canceled
                 return outcome
