@@ -148,7 +148,7 @@ def finetune(
         EngineError: a name that is taken, too few usable photographs, or a base model that cannot be fine-tuned.
     """
     session = Session(TimeBudget(60 * settings.minutes, now), settings.checkpoint, report)
-    name, model, device = check_settings(settings)
+    name, model, device = check_fine_tuning(settings)
     base, network = model.card, load_adjustable(model)
     photographs = read_photographs(settings.photos, LONG_SIDE, session.report)
     session.resume(identity_of(base, photographs))
@@ -169,7 +169,7 @@ def finetune(
             sheet.fill(photographs.folds, before, folds, partial(has_time, session))
         session.report(TrainingEvent(Phase.SAVING, 0, 1))
         is_better = verdict is Verdict.BETTER
-        made = save_model(settings, base, photographs, validated, session) if is_better else None
+        made = add_fine_tuned(settings, base, photographs, validated, session) if is_better else None
     session.remove()
     # After the model is made: an error here must not lose the training.
     if settings.sheet:
@@ -180,7 +180,7 @@ def finetune(
     return FineTuned(made, base.name, photographs, verdict, style, others, validated.recognition, benchmark, seconds)
 
 
-def check_settings(settings: FineTuneSettings) -> tuple[str, Model, str]:
+def check_fine_tuning(settings: FineTuneSettings) -> tuple[str, Model, str]:
     """Check settings before the work, not an hour later; return the new model's name, the base model, and the device.
 
     Raises:
@@ -194,7 +194,7 @@ def check_settings(settings: FineTuneSettings) -> tuple[str, Model, str]:
     return name, model, choose_device(settings.device)
 
 
-def save_model(
+def add_fine_tuned(
     settings: FineTuneSettings, base: Card, photographs: Photographs, validated: CrossValidation, session: Session
 ) -> Model:
     """Add the network that was trained on all photographs to the personal models, with a contact sheet of them."""
