@@ -151,7 +151,7 @@ def finetune(
     name, model, device = check_fine_tuning(settings)
     base, network = model.card, load_adjustable(model)
     photographs = read_photographs(settings.photos, LONG_SIDE, session.report)
-    session.resume(identity_of(base, photographs))
+    session.resume(resumed_settings(base, photographs))
     with session.saved_on_error():
         workers = default_workers() if settings.workers is None else settings.workers
         # Networks for small inputs are fastest in few threads, which do not wait for each other.
@@ -268,7 +268,7 @@ def reasons(skipped: Sequence[Skipped]) -> str:
     return f" ({'; '.join(f'{count} left out: {why}' for why, count in counted)})" if counted else ""
 
 
-def identity_of(base: Card, photographs: Photographs) -> dict[str, Any]:
+def resumed_settings(base: Card, photographs: Photographs) -> dict[str, Any]:
     """Return the values that a session must share to be resumed: all that determines the result besides the time."""
     names = [[photograph.name for photograph in fold] for fold in photographs.folds]
     return {"base": base.sha256, "photographs": names}
