@@ -6,8 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import platformdirs
-from PyQt6.QtCore import QByteArray, QSettings
+from PyQt6.QtCore import QByteArray, QSettings, QStandardPaths
 
 from s2am_common.errors import FileError
 from s2am_common.path_checks import is_folder, is_regular_file
@@ -65,7 +64,8 @@ class EditorSettings:
 
     def folder(self, key: str) -> str:
         """Return the folder last used in a dialog, or the pictures folder, or else the home folder."""
-        candidates = (self.text(f"folder/{key}"), platformdirs.user_pictures_dir())
+        pictures = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.PicturesLocation)
+        candidates = (self.text(f"folder/{key}"), pictures)
         return next((path for path in candidates if path and _holds(is_folder, path)), str(Path.home()))
 
     def set_folder(self, key: str, path: Path) -> None:

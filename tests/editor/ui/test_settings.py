@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from pytestqt.qtbot import QtBot
@@ -85,7 +86,8 @@ def test_window_and_batch_dialog_select_the_model_of_the_settings(
 
 
 def test_folder_is_the_home_folder_without_a_pictures_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("platformdirs.user_pictures_dir", lambda: str(tmp_path / "Pictures"))
+    locations = Mock(writableLocation=lambda location: str(tmp_path / "Pictures"))
+    monkeypatch.setattr("s2am_editor.window.editor_settings.QStandardPaths", locations)
     settings = EditorSettings(tmp_path / "editor.ini")
     assert settings.folder("open") == str(Path.home())
     (tmp_path / "Pictures").mkdir()
