@@ -60,9 +60,18 @@ _RUN = """\
 #!/bin/sh
 # Without arguments, opens the editor; else it is the command s2am.
 here=$(dirname "$(readlink -f "$0")")
+# Without FUSE all starts share one unpacked folder, which each removes at its end: each runs in hard links of its own.
+case $here in */appimage_extracted_*)
+    own=$(mktemp -d "${{here%/*}}/s2am-XXXXXX") && cp -al "$here/." "$own" || exit 1
+    trap : HUP INT TERM  # for the program, whose end is awaited
+    "$own/AppRun" "$@"
+    code=$?
+    rm -rf "$own"
+    exit $code ;;
+esac
 export LD_LIBRARY_PATH="$here/usr/lib${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}"
 export APPIMAGE="${{APPIMAGE:-$here/AppRun}}"
-# Without FUSE all starts share one unpacked folder: those from inside must not remove it.
+# Starts from inside need not remove the shared folder.
 export NO_CLEANUP=1
 if [ $# -gt 0 ] && [ ! -f "$1" ]; then exec "$here/usr/bin/python3" -I -m s2am_setup.entry "$@"; fi
 {editor}"""

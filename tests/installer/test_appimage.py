@@ -62,6 +62,18 @@ def test_apprun_prints_why_the_editor_does_not_open_if_no_dialog_does(appdir: Pa
     assert (done.returncode, done.stderr) == (3, b"There is no display.\n")
 
 
+def test_apprun_without_fuse_survives_the_end_of_another_start(appdir: Path) -> None:
+    """All starts unpack to the same folder, and the runtime of the one that ends first removes it."""
+    shared = appdir.rename(appdir.with_name("appimage_extracted_0f"))
+    script = '#!/bin/sh\nrm -r "$HOME/appimage_extracted_0f"\ncat "$(dirname "$0")/../../s2am.desktop"\nexit 3\n'
+    (shared / "usr/bin/python3").write_text(script, encoding="utf-8")
+    environ = {"PATH": "/usr/bin:/bin", "HOME": str(shared.parent)}
+    done = subprocess.run([shared / "AppRun", "models"], env=environ, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (3, "")
+    assert done.stdout.startswith("[Desktop Entry]")
+    assert list(shared.parent.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("inside", "serve"),
     [
