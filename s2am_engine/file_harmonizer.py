@@ -25,7 +25,7 @@ from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, load_image, saving_i
 from s2am_engine.image.mask_edges import EdgeSettings, refine_edges
 from s2am_engine.image.mask_reading import MaskOptions, MaskReading, invert_mask
 from s2am_engine.image.masks import MASK_SUFFIXES, mask_image
-from s2am_engine.image.paste import limit_alpha, share_outside
+from s2am_engine.image.paste import limit_alpha
 from s2am_engine.mask_files import read_matching_mask
 from s2am_engine.outputs import check_output, default_output, unused_path
 
@@ -183,8 +183,6 @@ class FileHarmonizer:
         image = load_with_notes(source)
         given = read_matching_mask(mask, image, source, self.mask_options) if mask else None
         behind = load_with_notes(background) if background else None
-        if behind and (outside := share_outside(image.pixels.shape, behind.pixels.shape, at)):
-            logger.warning("%.0f %% of %s lie outside %s and are cut off.", 100 * outside, source, background)
         references = self.read_references(status)
         try:
             detection = self._detect(image, status)

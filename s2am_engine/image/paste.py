@@ -78,7 +78,8 @@ def place_layer(layer: ImageData, background: ImageData, at: tuple[int, int] | N
     if alpha.size == 0 or alpha.max() == 0:
         raise ImageError(f"At {x},{y} no part of the layer lies on the background.", code="image.outside", x=x, y=y)
     if alpha.size < layer.coverage.size and (share := 1 - np.count_nonzero(alpha) / np.count_nonzero(layer.coverage)):
-        logger.warning("%.2g %% of the layer lies beyond the edge of the background and is cut off.", 100 * share)
+        percent = "Less than 1" if share < 0.01 else f"{min(99, 100 * share):.0f}"
+        logger.warning("%s %% of the layer lies beyond the edge of the background and is cut off.", percent)
     pixels = convert_colors(layer.pixels[visible], layer.profile, background)
     return Placement(max(0, y), max(0, x), pixels, to_depth(alpha, background.pixels.dtype))
 
@@ -94,20 +95,6 @@ def layer_position(
         at: a position; None = centered.
     """
     return at if at is not None else ((background[1] - layer[1]) // 2, (background[0] - layer[0]) // 2)
-
-
-def share_outside(layer: Sequence[int], background: Sequence[int], at: tuple[int, int] | None) -> float:
-    """Return the share of a layer's area, 0 to 1, that lies outside its background.
-
-    Args:
-        layer: its shape, (H, W, …).
-        background: the shape of the background.
-        at: position (x, y) of the layer's upper left corner; None = centered.
-    """
-    x, y = layer_position(layer, background, at)
-    width = min(x + layer[1], background[1]) - max(x, 0)
-    height = min(y + layer[0], background[0]) - max(y, 0)
-    return 1 - max(width, 0) * max(height, 0) / (layer[0] * layer[1])
 
 
 def convert_colors(pixels: Pixels, profile: bytes | None, like: ImageData) -> Pixels:

@@ -28,6 +28,13 @@ def test_place_layer_crops_at_the_edges(at: tuple[int, int] | None, covered: tup
     assert place_layer(RED, BLUE, at).alpha.shape == covered
 
 
+@pytest.mark.parametrize(("rows", "percent"), [(1, "Less than 1"), (500, "50"), (998, "99")])
+def test_place_layer_notes_the_share_that_is_cut_off(rows: int, percent: str, caplog: pytest.LogCaptureFixture) -> None:
+    layer = ImageData(np.zeros((1000, 2, 3), np.uint8), np.full((1000, 2), 255, np.uint8))
+    place_layer(layer, ImageData(np.zeros((1000, 2, 3), np.uint8)), (0, rows))
+    assert caplog.messages == [f"{percent} % of the layer lies beyond the edge of the background and is cut off."]
+
+
 def test_place_layer_refuses_position_outside() -> None:
     with pytest.raises(EngineError, match="no part of the layer lies on the background"):
         place_layer(RED, BLUE, (50, 50))
