@@ -186,6 +186,13 @@ def detect_foreground(
     """
     started = time.perf_counter()
     predicted = predictor.predict_mask(reduce_image(pixels, alpha, profile, input_size))
+    mask = None
+    if predicted.presence >= DETECTION_THRESHOLD or likeliest:
+        found = predicted.mask
+        if subject:
+            view = reduce_image(pixels, alpha, profile, subject.input_size)
+            found = add_subject(found, subject.predictor.predict_mask(view).mask)
+        mask = enlarge_mask(found, pixels, alpha)
     logger.info(
         "detection in %d×%d with “%s” on %s in %.2f s, confidence %.2f",
         pixels.shape[1],
@@ -195,15 +202,11 @@ def detect_foreground(
         time.perf_counter() - started,
         predicted.presence,
     )
-    if predicted.presence < DETECTION_THRESHOLD and not likeliest:
+    if mask is None:
         raise NothingFoundError(
             "No pasted region was found in this image.", code="mask.not-found.uncertain", confidence=predicted.presence
         )
-    mask = predicted.mask
-    if subject:
-        view = reduce_image(pixels, alpha, profile, subject.input_size)
-        mask = add_subject(mask, subject.predictor.predict_mask(view).mask)
-    return Detection(enlarge_mask(mask, pixels, alpha), predicted.presence)
+    return Detection(mask, predicted.presence)
 
 
 def add_subject(pasted: Floats, subject: Floats) -> Floats:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import cv2
@@ -20,13 +21,13 @@ from s2am_engine.errors import ImageError, MaskError, ModelError, NothingFoundEr
 from s2am_engine.image.io import ImageData
 from s2am_engine.inference.detector import Detector, add_subject, detect_foreground, enlarge_mask
 from s2am_engine.inference.network_input import shrink
-from s2am_engine.inference.predictor import Predictor
+from s2am_engine.inference.predictor import MaskPrediction, Predictor
 from s2am_engine.inference.subject import SubjectSelector
 from s2am_engine.inference.torch_runner import TorchRunner
 from s2am_engine.networks import registry
 from s2am_engine.networks.network import Network
 from s2am_engine.networks.spec import NetworkSpec
-from s2am_engine.types import Pixels
+from s2am_engine.types import Floats, Pixels
 from tests.engine.fake_networks import KNOWN_MAP, Doubter, Painter, Spotter, write_fake_model
 from tests.engine.icc import ADOBE, adobe_curve, rgb_profile
 from tests.engine.pictures import composite
@@ -264,6 +265,25 @@ def test_built_in_detector_includes_the_subject_and_models_for_subjects_do_not_a
     detector.subject = None
     assert overlap(detector.detect(photograph, likeliest=True).mask & subject, subject) < 0.9
     assert Detector("subject", "cpu").subject is None
+
+
+def test_logged_time_of_a_detection_includes_the_subject(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    detector = Detector(device="cpu")
+    assert detector.subject is not None
+    predict = detector.subject.predictor.predict_mask
+    clock = iter([100.0, 107.0])
+    monkeypatch.setattr("s2am_engine.inference.detector.time.perf_counter", lambda: next(clock))
+
+    def predict_subject(view: Floats) -> MaskPrediction:
+        caplog.clear()
+        return predict(view)
+
+    monkeypatch.setattr(detector.subject.predictor, "predict_mask", predict_subject)
+    detector.detect(skimage.data.astronaut(), likeliest=True)
+    assert len([line for line in caplog.messages if line.startswith("detection in 512×512") and "7.00 s" in line]) == 1
 
 
 def test_enlarge_mask_ramps_faint_values_to_nought_and_keeps_soft_edges() -> None:
