@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from s2am_common.errors import DiskFullError, FileError
+from s2am_common.path_checks import file_exists
 
 _DISK_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _NO_PERMISSION = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -54,7 +55,7 @@ def atomic_write(path: str | os.PathLike[str], mode: int | None = None) -> Itera
     except OSError as error:
         if error.filename is not None and os.path.realpath(error.filename) not in {str(target), str(temporary)}:
             raise  # of another file that the block reads
-        raise _file_error(path, error) from error
+        raise _write_error(error, path) from error
     except ValueError as error:
         if "null" not in str(error):
             raise
@@ -75,7 +76,16 @@ def check_target(path: str | os.PathLike[str]) -> None:
         _open_new(temporary, 0o600).close()
         temporary.unlink()
     except OSError as error:
-        raise _file_error(path, error) from error
+        raise _write_error(error, path) from error
+
+
+def output_exists(path: Path) -> bool:
+    """Return whether there is a file or folder under the name of one to write.
+
+    Raises:
+        FileError: it cannot be written, because its folder may not be entered or the name is too long.
+    """
+    return file_exists(path, refused=_write_error)
 
 
 def ensure_folder(folder: Path, code: str = "file.folder") -> None:
@@ -91,11 +101,13 @@ def ensure_folder(folder: Path, code: str = "file.folder") -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FileError(
-            f"The folder {folder} cannot be created ({error.strerror}): allow writing there, then try again.",
-            code=code,
-            path=str(folder),
-        ) from error
+        raise folder_error(error, folder, code) from error
+
+
+def folder_error(error: OSError, folder: Path, code: str = "file.folder") -> FileError:
+    """Return the error for a folder that cannot be created or used."""
+    message = f"The folder {folder} cannot be created ({error.strerror}): allow writing there, then try again."
+    return FileError(message, code=code, path=str(folder))
 
 
 def _open_new(path: Path, mode: int) -> BinaryIO:
@@ -129,8 +141,9 @@ def _flush_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def _file_error(path: str | os.PathLike[str], error: OSError) -> FileError:
-    folder = Path(path).parent
+def _write_error(error: OSError, path: str | os.PathLike[str]) -> FileError:
+    is_link = os.path.islink(path)  # noqa: PTH114 (Path.is_symlink raises in locked folders until 3.13)
+    folder = Path(os.path.realpath(path) if is_link else path).parent
     if error.errno in _DISK_FULL:
         message = f"The disk is full, so {path} was not written: free some space or choose another folder."
         return DiskFullError(message, path=str(path))
@@ -146,6 +159,7 @@ def _file_error(path: str | os.PathLike[str], error: OSError) -> FileError:
         code = "file.no-folder"
         message = f"{path} cannot be written: there is no folder {folder}; create it or choose another."
     elif error.errno == errno.ENAMETOOLONG:
+        code = "file.name"
         message = f"{path} cannot be written: the name is too long; choose a shorter one."
     else:
         message = f"{path} was not written ({error.strerror or error}): choose another folder or try again."

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 
-from s2am_common.atomic import check_target
+from s2am_common.atomic import check_target, output_exists
 from s2am_common.image_formats import PNG, format_of_suffix
 from s2am_common.path_checks import file_exists
 from s2am_engine.errors import FileError, ImageFormatError
@@ -26,10 +26,10 @@ def unused_path(path: Path) -> Path:
     Raises:
         FileError: the folder may not be entered.
     """
-    if not file_exists(path):
+    if not output_exists(path):
         return path
     return next(
-        each for number in count(2) if not file_exists(each := path.with_name(f"{path.stem}-{number}{path.suffix}"))
+        each for number in count(2) if not output_exists(each := path.with_name(f"{path.stem}-{number}{path.suffix}"))
     )
 
 
@@ -47,7 +47,7 @@ def check_output(path: Path, inputs: Sequence[Path] = (), suffixes: Sequence[str
     """
     if suffixes and path.suffix.lower() not in suffixes:
         raise ImageFormatError(f"{path} cannot be written: its name must end in one of {', '.join(suffixes)}.")
-    for each in inputs:
-        if file_exists(path) and file_exists(each) and path.samefile(each):
-            raise FileError(f"The result would replace {each}: choose another name.", code="file.input", path=str(each))
     check_target(path)
+    for each in inputs:
+        if output_exists(path) and file_exists(each) and path.samefile(each):
+            raise FileError(f"The result would replace {each}: choose another name.", code="file.input", path=str(each))

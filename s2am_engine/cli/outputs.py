@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from s2am_common.path_checks import file_exists
+from s2am_common.atomic import output_exists
 from s2am_engine.errors import FileError
 from s2am_engine.outputs import check_output, unused_path
 
@@ -55,7 +55,7 @@ def ask_to_replace(outputs: Sequence[Path], *, without_terminal: bool = True) ->
     Raises:
         FileError: the answer is no.
     """
-    existing = [path for path in outputs if file_exists(path)]
+    existing = [path for path in outputs if output_exists(path)]
     if not existing:
         return
     more = f" and {len(existing) - 1} more" if len(existing) > 1 else ""

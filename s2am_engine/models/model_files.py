@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s2am_common.archives import open_archive
-from s2am_common.atomic import atomic_write, ensure_folder
+from s2am_common.atomic import atomic_write, ensure_folder, output_exists
 from s2am_common.path_checks import file_exists, is_folder, is_regular_file
 from s2am_engine.errors import FileError, ModelError
 from s2am_engine.models import model_store
@@ -223,7 +223,7 @@ def _remove_leftover(path: Path) -> None:
 
 def export_path(path: Path) -> Path:
     """Return the path of an exported model's file; its suffix is added if missing. FileError for a folder."""
-    if is_folder(path):
+    if output_exists(path) and is_folder(path):
         raise FileError(f"{path} is a folder: give the name of a file to write.", code="file.is-folder", path=str(path))
     return path if path.suffix.lower() == SUFFIX else path.with_name(path.name + SUFFIX)
 

@@ -21,9 +21,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from s2am_common.atomic import atomic_write, ensure_folder
+from s2am_common.atomic import atomic_write, ensure_folder, folder_error, output_exists
 from s2am_common.errors import os_error
-from s2am_common.path_checks import file_exists, is_folder
+from s2am_common.path_checks import is_folder
 from s2am_engine.color.srgb import linear_to_srgb, srgb_to_linear
 from s2am_engine.errors import EngineError, FileError, TrainingError
 from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, save_image
@@ -337,10 +337,12 @@ def create_layout(out: Path) -> None:
         EngineError: the folder is not empty, or cannot be created.
     """
     try:
-        if file_exists(out) and any(out.iterdir()):
+        if output_exists(out) and any(out.iterdir()):
             raise FileError(
                 f"{out} is not empty: name a new folder, or empty this one first.", code="file.not-empty", path=str(out)
             )
+    except PermissionError as error:
+        raise folder_error(error, out) from error
     except OSError as error:
         raise os_error(error, out) from error
     for name in ("composite_images", "masks", "real_images"):

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from s2am_common.atomic import ensure_folder
-from s2am_common.path_checks import file_exists, is_folder, is_regular_file
+from s2am_common.atomic import ensure_folder, output_exists
+from s2am_common.path_checks import is_folder, is_regular_file
 from s2am_engine.errors import FileError, ModelError, TrainingError
 from s2am_engine.models.model_files import add_model, check_free, check_name, free_name
 from s2am_engine.models.model_store import (
@@ -234,7 +234,7 @@ def prepare_run(folder: Path, plan: Plan, *, resume: bool) -> None:
     Raises:
         EngineError: there is a run already, or none to resume.
     """
-    if file_exists(folder / SETTINGS_FILE) and not resume:
+    if output_exists(folder / SETTINGS_FILE) and not resume:
         raise TrainingError(f"{folder} already holds a run.", code="training.run-exists", path=str(folder))
     ensure_folder(folder, code="file.run")
     write_settings(folder, plan.to_json())

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from s2am_common.errors import FileError
-from s2am_common.path_checks import file_exists, is_folder, is_regular_file
+from s2am_common.path_checks import file_exists, is_accessible, is_folder, is_regular_file
 from tests.engine.permissions import locked_folder
 
 CHECKS = (file_exists, is_regular_file, is_folder)
@@ -44,5 +44,7 @@ def test_path_checks_refuse_to_answer_for_locked_folders_and_long_names(check: o
     assert callable(check)
     with pytest.raises(FileError, match="too long"):
         check(tmp_path / ("a" * 300))
-    with locked_folder({"a.png": b""}) as (_, locked), pytest.raises(FileError, match="may not be read"):
-        check(locked / "a.png")
+    with locked_folder({"a.png": b""}) as (place, locked):
+        with pytest.raises(FileError, match="may not be read"):
+            check(locked / "a.png")
+        assert (is_accessible(place / "a.png"), is_accessible(locked / "a.png")) == (True, False)

@@ -218,7 +218,7 @@ class DocumentFiles(QObject):
     def _may_save_in_place(self, path: Path, then: Callable[[], object]) -> bool:
         """Ask before the project file is replaced by less than it contains; saving another file is an answer, too."""
         known = self._on_disk if self._on_disk and self._on_disk[0] == path else None
-        if known and path.exists() and file_state(path) != known:
+        if known and file_state(path) not in (None, known):
             text, details = self.tr("“{0}” was changed by another program. Replace it?"), ""
         elif self._session.losses:
             text = self.tr("“{0}” contains more than this program can save. Replace it?")

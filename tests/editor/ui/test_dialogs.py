@@ -3,12 +3,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+from PyQt6.QtWidgets import QWidget
+from pytestqt.qtbot import QtBot
+
 from s2am_editor.window.dialogs.canvas_size import CanvasSizeDialog
-from s2am_editor.window.dialogs.standard_dialogs import ExportDialog
+from s2am_editor.window.dialogs.standard_dialogs import ExportDialog, may_replace
 from tests.editor.ui.driver import WindowDriver, click
+from tests.engine.permissions import locked_folder
 
 
 def test_export_dialog_appends_suffix_of_format(
@@ -22,6 +28,14 @@ def test_export_dialog_appends_suffix_of_format(
     assert dialog.path == tmp_path / "result.jpg"
     again = ExportDialog(driver.window.session, driver.window.settings, driver.window)
     assert again.suffix == ".jpg"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows folders have no mode")
+def test_may_replace_asks_about_no_file_in_a_locked_folder(qtbot: QtBot) -> None:
+    parent = QWidget()
+    qtbot.addWidget(parent)
+    with locked_folder({"a.png": b""}) as (_, locked):
+        assert may_replace(parent, [locked / "a.png"])  # writing reports that the folder is locked
 
 
 def test_canvas_size_dialog_enlarges_about_its_anchor(driver: WindowDriver, background: Path) -> None:

@@ -19,6 +19,7 @@ from PyQt6.QtWidgets import (
 )
 
 from s2am_common.image_formats import WRITABLE_FORMATS, FormatInfo, format_of_suffix
+from s2am_common.path_checks import is_accessible
 from s2am_common.translation import localized
 from s2am_editor.files.document_io import ExportOptions, scaled_size
 from s2am_editor.window.editor_session import EditorSession
@@ -117,7 +118,7 @@ def may_replace(parent: QWidget, paths: Sequence[Path]) -> bool:
 
     Whatever in the editor writes files under names that a file dialog has not confirmed asks here.
     """
-    existing = [path for path in paths if path.exists()]
+    existing = [path for path in paths if is_accessible(path)]  # in a locked folder, writing reports it
     if not existing:
         return True
     names = [path.name for path in existing[:MAX_NAMES]]
