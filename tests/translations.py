@@ -63,6 +63,7 @@ NOT_IN_THE_WINDOW = ("start.py", "command.py", "bench.py")
 EDITOR_TEXTS = (
     "The background shows no direction of light: light from above casts only a contact shadow.",
     "The foreground covers the image above, as a sky does: it casts no shadow.",
+    "The lower border cuts off the foreground above the ground: it casts no visible shadow.",
     "The shadow falls away from the light source in the background.",
     "The shadow falls away from the left, where the background is brighter.",
     "The shadow falls away from the right, where the background is brighter.",

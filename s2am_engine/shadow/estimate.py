@@ -16,7 +16,7 @@ from s2am_engine.color.srgb import LUMA, linear_to_srgb, srgb_to_linear
 from s2am_engine.errors import ImageError
 from s2am_engine.image.arrays import SAMPLED_SIDE, subsample, to_unit
 from s2am_engine.shadow.layer import Silhouette
-from s2am_engine.shadow.projection import Foreground, lower_edge
+from s2am_engine.shadow.projection import OUTLINE, Foreground, lower_edge
 from s2am_engine.shadow.settings import Color, Shadow
 from s2am_engine.types import Bytes, Doubles, Floats, Mask, Pixels
 
@@ -36,6 +36,7 @@ _BANDS = 6  # horizontal bands, which have the same brighter side if light comes
 _AGREEING = 5
 _LEAST_STOPS = 0.5  # change of brightness from side to side
 
+_WIDEST_FEET = 0.4  # share of the foreground's width; on 30 composites: 0.22 and 0.31 of feet, 0.5 to 1 of bodies
 _STEEPEST = 20.0  # degrees: steeper lines between lowest points are no ground lines
 _AMBIENT_LIGHT = 0.03  # luminance of the shadow's color
 _AMBIENT_CHROMA = 0.6  # exponent: surfaces are more colorful than the light that they reflect on average
@@ -82,7 +83,7 @@ def estimate_shadow(background: Pixels, silhouette: Silhouette, visible: Mask | 
     A visible light source, such as a low sun, determines the direction; else the side on which the background is
     brighter at all heights; else the light is assumed to come from above. The ground line passes through the lowest
     points of the foreground on both sides of its center. A foreground such as a sky, from the left to the right border
-    and up to the upper one, casts no shadow.
+    and up to the upper one, casts no shadow, nor does one that the lower border cuts off: its ground is not visible.
 
     Args:
         background: H×W×3, uint8, uint16 or float32, encoded (sRGB or similar).
@@ -106,8 +107,11 @@ def estimate_shadow(background: Pixels, silhouette: Silhouette, visible: Mask | 
         _FROM_ABOVE,
         "The background shows no direction of light: light from above casts only a contact shadow.",
     )
+    cut_off = _is_cut_off(foreground, height)
     if box.left <= 0 and box.top <= 0 and box.right >= width and box.bottom < height:
         shadow, note = _NONE, "The foreground covers the image above, as a sky does: it casts no shadow."
+    elif cut_off:
+        shadow, note = _NONE, "The lower border cuts off the foreground above the ground: it casts no visible shadow."
     elif (source := _light_source(luminance, weights)) and source[1] < foot[1]:
         right, down = (foot[0] - source[0]) * width, (foot[1] - source[1]) * height
         shadow = _FROM_SOURCE.replace(direction=math.degrees(math.atan2(right, -down)))
@@ -117,10 +121,19 @@ def estimate_shadow(background: Pixels, silhouette: Silhouette, visible: Mask | 
         name = "right" if side > 0 else "left"
         evidence, note = "brighter-side", f"The shadow falls away from the {name}, where the background is brighter."
     notes = [note]
-    if box.bottom >= height:
+    if box.bottom >= height and not cut_off:
         notes.append("The foreground reaches the lower border, so it casts no contact shadow there.")
     shadow = shadow.replace(ground=ground, slope=slope, color=_ambient_color(colors, weights))
     return ShadowEstimate(shadow, evidence, tuple(notes))
+
+
+def _is_cut_off(foreground: Foreground, height: int) -> bool:
+    """Return whether the lower border of a canvas cuts a body, as that of a half-length portrait, rather than feet."""
+    box = foreground.box
+    if box.bottom < height or box.top >= height:
+        return False
+    lowest = foreground.alpha[height - 1 - box.top]
+    return bool(np.count_nonzero(lowest >= OUTLINE * 255) > _WIDEST_FEET * box.width)
 
 
 def _reduced(background: Pixels, visible: Mask | None) -> tuple[Floats, Floats]:

@@ -95,10 +95,29 @@ def test_ground_line_passes_through_both_feet() -> None:
     assert canvas[60 + 200, 190] > 0.5
 
 
-@pytest.mark.parametrize("top", [HEIGHT - 100, HEIGHT - 40])
-def test_a_foreground_cut_off_by_the_lower_border_is_noted(top: int) -> None:
-    notes = estimate_shadow(eight_bits(scene()), Silhouette(WALL.alpha, 100, top)).notes
-    assert any("lower border" in note for note in notes)
+def on_feet() -> NDArray[np.uint8]:
+    """Return the alpha of a body on two feet."""
+    alpha = np.zeros((100, 60), np.uint8)
+    alpha[:80] = 255
+    alpha[:, 5:12] = alpha[:, 45:52] = 255
+    return alpha
+
+
+@pytest.mark.parametrize("below", [0, 10])
+@pytest.mark.parametrize("light", [1.0, np.linspace(0.7, 1.4, WIDTH)[:, None]])
+def test_a_body_cut_off_by_the_lower_border_casts_no_shadow(below: int, light: Any) -> None:
+    portrait = Silhouette(WALL.alpha, 100, HEIGHT - 100 + below)
+    found = estimate_shadow(eight_bits(scene() * light), portrait)
+    assert render_shadow(found.shadow, portrait, HEIGHT, WIDTH).alpha.size == 0
+    assert found.notes == ("The lower border cuts off the foreground above the ground: it casts no visible shadow.",)
+    assert found.with_values({"direction": 90}).shadow.length > 0  # on request
+
+
+@pytest.mark.parametrize("below", [0, 10])
+def test_feet_at_the_lower_border_still_cast_a_shadow(below: int) -> None:
+    found = estimate_shadow(eight_bits(scene()), Silhouette(on_feet(), 100, HEIGHT - 100 + below))
+    assert found.shadow.contact > 0.5
+    assert any("lower border" in note for note in found.notes)
 
 
 def test_a_replaced_sky_casts_no_shadow() -> None:
