@@ -54,18 +54,64 @@ SHADOW_SUFFIXES = tuple(
 
 
 @dataclass(frozen=True)
-class FileResult:
-    """Result of one file: paths, the rendered image, and the prediction behind it.
+class FileJob:
+    """The files of a composite, or of a layer on a background, and those to write.
 
+    source: the composite, or the layer if there is a background.
+    output: file for the result; None = a free name next to the source, in a lossless format.
+    mask: file of the mask, of the layer's if there is a background; None = the source's alpha, a detection, or the
+        prediction of a mask-free model.
+    background: image on which the layer is pasted.
+    at: position of the layer, see `paste.place_layer`.
+    save_map: file for the color map with sliders, .json or .cube.
+    save_mask: image file for the mask that was used, as large as the result.
+    save_shadow: image file for the layer of the shadow, as large as the background.
+    """
+
+    source: Path
+    output: Path | None = None
+    mask: Path | None = None
+    background: Path | None = None
+    at: tuple[int, int] | None = None
+    save_map: Path | None = None
+    save_mask: Path | None = None
+    save_shadow: Path | None = None
+
+    def choose_output(self, references: Sequence[Path] = ()) -> Path:
+        """Return the file for the result, after checking that all files can be written.
+
+        Args:
+            references: further files that must not be replaced.
+
+        Raises:
+            FileError: a file cannot be written, or is one of those that are read.
+        """
+        inputs = [path for path in (self.source, self.mask, self.background, *references) if path]
+        output = self.output or unused_path(default_output(self.background or self.source, self.source.stem))
+        for path, suffixes in (
+            (output, IMAGE_SUFFIXES),
+            (self.save_map, MAP_SUFFIXES),
+            (self.save_mask, MASK_SUFFIXES),
+            (self.save_shadow, SHADOW_SUFFIXES),
+        ):
+            if path:
+                check_output(path, inputs, suffixes)
+        return output
+
+
+@dataclass(frozen=True)
+class FileResult:
+    """Result of one file: the rendered image, and the prediction behind it.
+
+    output: the file that was written.
     detection: the detected or selected mask, if it was asked for.
     shadow: the shadow, if it was asked for.
     finisher: the finish of the image, its automatic values estimated; None = it changes nothing.
     seconds: time for reading, prediction, rendering and writing.
     """
 
-    source: Path
+    job: FileJob
     output: Path
-    save_map: Path | None
     image: ImageData
     prediction: HarmonizeResult[ImageData]
     detection: Detection | SubjectResult | None
@@ -142,74 +188,46 @@ class FileHarmonizer:
             )
         return self._references
 
-    def harmonize_file(
-        self,
-        source: Path,
-        output: Path | None = None,
-        *,
-        mask: Path | None = None,
-        background: Path | None = None,
-        at: tuple[int, int] | None = None,
-        save_map: Path | None = None,
-        save_mask: Path | None = None,
-        save_shadow: Path | None = None,
-        status: Callable[[str], None] = lambda _: None,
-    ) -> FileResult:
+    def harmonize_file(self, job: FileJob, status: Callable[[str], None] = lambda _: None) -> FileResult:
         """Harmonize a composite, or a layer on a background, from file to file.
 
         Args:
-            source: the composite, or the layer if a background is given.
-            output: file to write; None = a free name next to the source, in a lossless format.
-            mask: file of the mask, of the layer's if there is a background; None = the source's alpha, a detection, or
-                the prediction of a mask-free model.
-            background: image on which the layer is pasted.
-            at: position of the layer, see `paste.place_layer`.
-            save_map: file for the color map with sliders, .json or .cube.
-            save_mask: image file for the mask that was used, as large as the result.
-            save_shadow: image file for the layer of the shadow, as large as the background.
+            job: the files.
             status: called with the current step, such as “reading beach.png”.
 
         Raises:
             S2AMError: one of the steps failed; then no file was written.
         """
         started = time.perf_counter()
-        inputs = [path for path in (source, mask, background, *self.references) if path]
-        output = output or unused_path(default_output(background or source, source.stem))
-        check_output(output, inputs, IMAGE_SUFFIXES)
-        for more, suffixes in ((save_map, MAP_SUFFIXES), (save_mask, MASK_SUFFIXES), (save_shadow, SHADOW_SUFFIXES)):
-            if more:
-                check_output(more, inputs, suffixes)
-        status(f"reading {source}")
-        image = load_with_notes(source)
-        given = read_matching_mask(mask, image, source, self.mask_options) if mask else None
-        behind = load_with_notes(background) if background else None
+        output = job.choose_output(self.references)
+        status(f"reading {job.source}")
+        image = load_with_notes(job.source)
+        mask = read_matching_mask(job.mask, image, job.source, self.mask_options) if job.mask else None
+        background = load_with_notes(job.background) if job.background else None
         references = self.read_references(status)
         try:
             detection = self._detect(image, status)
             if detection:
-                given = MaskReading(invert_mask(detection.mask) if self.mask_options.invert else detection.mask)
-            refined, given = self._refine_edges(image, given, status)
+                mask = MaskReading(invert_mask(detection.mask) if self.mask_options.invert else detection.mask)
+            refined, mask = self._refine_edges(image, mask, status)
             status("harmonizing")
-            if behind:
-                layer = refined if given is None else limit_alpha(refined, given.mask)
-                prediction = self.harmonizer.paste(layer, behind, at, references=references)
+            if background is None:
+                prediction = self.harmonizer(refined, mask, references=references)
             else:
-                prediction = self.harmonizer(refined, given, references=references)
-            shadow, finisher = self._shadow_of(prediction), prediction.finisher(self.finish, self.sliders)
-            if self.native:
-                result = self.harmonizer.paint(prediction)
-            else:
-                result = prediction.render(self.sliders, finish=finisher, shadow=shadow.shadow if shadow else None)
+                layer = refined if mask is None else limit_alpha(refined, mask.mask)
+                prediction = self.harmonizer.paste(layer, background, job.at, references=references)
+            shadow, finisher = self._estimate_shadow(prediction), prediction.finisher(self.finish, self.sliders)
+            rendered = self._render(prediction, finisher, shadow)
         except (ImageError, MaskError) as error:
-            raise named(error, source) from error
-        if refined is not image and not behind:
-            result = dataclasses.replace(result, alpha=image.alpha)
-        found = FileResult(source, output, save_map, result, prediction, detection, 0.0, shadow, finisher)
+            raise with_file_name(error, job.source) from error
+        if refined is not image and background is None:
+            rendered = dataclasses.replace(rendered, alpha=image.alpha)
+        result = FileResult(job, output, rendered, prediction, detection, 0.0, shadow, finisher)
         status(f"writing {output}")
-        self._write(found, save_mask, save_shadow)
-        found = dataclasses.replace(found, seconds=time.perf_counter() - started)
-        logger.info("wrote %s in %.2f s", output, found.seconds)
-        return found
+        self._write(result)
+        result = dataclasses.replace(result, seconds=time.perf_counter() - started)
+        logger.info("wrote %s in %.2f s", output, result.seconds)
+        return result
 
     def _detect(self, image: ImageData, status: Callable[[str], None]) -> Detection | SubjectResult | None:
         """Return the detected foreground or the selected subject; None if neither is asked for."""
@@ -221,49 +239,56 @@ class FileHarmonizer:
             return self.subject_selector.select(image)
         return None
 
-    def _write(self, found: FileResult, save_mask: Path | None, save_shadow: Path | None) -> None:
+    def _render(
+        self, prediction: HarmonizeResult[ImageData], finisher: Finisher | None, shadow: ShadowEstimate | None
+    ) -> ImageData:
+        if self.native:
+            return self.harmonizer.paint(prediction)
+        return prediction.render(self.sliders, finish=finisher, shadow=shadow.shadow if shadow else None)
+
+    def _write(self, result: FileResult) -> None:
         """Write the files of a result, and log the notes on it as warnings."""
-        prediction, shadow = found.prediction, found.shadow
+        job, prediction, shadow = result.job, result.prediction, result.shadow
         # Each file is put in place when the block ends: all of them are written, or none.
         with contextlib.ExitStack() as files:
-            if found.save_map:
-                text = map_text(prediction.adjusted_map(self.sliders), found.save_map)
-                files.enter_context(atomic_write(found.save_map)).write(text.encode("utf-8", "replace"))
-            if save_mask:
-                files.enter_context(saving_image(save_mask, mask_image(prediction.mask)))
-            if save_shadow and shadow:
-                layer = shadow_image(prediction.shadow_layer(shadow.shadow), found.image)
-                files.enter_context(saving_image(save_shadow, layer))
-            omitted = files.enter_context(saving_image(found.output, found.image))
+            if job.save_map:
+                text = map_text(prediction.adjusted_map(self.sliders), job.save_map)
+                files.enter_context(atomic_write(job.save_map)).write(text.encode("utf-8", "replace"))
+            if job.save_mask:
+                files.enter_context(saving_image(job.save_mask, mask_image(prediction.mask)))
+            if job.save_shadow and shadow:
+                layer = shadow_image(prediction.shadow_layer(shadow.shadow), result.image)
+                files.enter_context(saving_image(job.save_shadow, layer))
+            omitted = files.enter_context(saving_image(result.output, result.image))
         for note in (*prediction.notes, *self._finish_notes(prediction), *(shadow.notes if shadow else ())):
-            logger.warning("%s: %s", found.source, note)
+            logger.warning("%s: %s", job.source, note)
         if omitted:
-            logger.warning("%s lacks %s, which its format cannot store.", found.output, " and ".join(omitted))
+            logger.warning("%s lacks %s, which its format cannot store.", result.output, " and ".join(omitted))
 
     def _refine_edges(
-        self, image: ImageData, given: MaskReading | None, status: Callable[[str], None]
+        self, image: ImageData, mask: MaskReading | None, status: Callable[[str], None]
     ) -> tuple[ImageData, MaskReading | None]:
         """Return an image and its mask with refined edges; without a mask, those of its alpha are refined."""
         if self.edges.is_neutral:
-            return image, given
-        mask = image.alpha if given is None else given.mask
-        if mask is None:
+            return image, mask
+        weights = image.alpha if mask is None else mask.mask
+        if weights is None:
             raise MaskError("The image has no mask whose edges could be refined.", code="mask.missing")
 
         def progress(done: float) -> None:
             status(f"refining the edges of the mask, {100 * done:.0f} %")
 
-        refined = refine_edges(mask, self.edges, image.pixels, progress)
-        if given is not None:
-            return image, dataclasses.replace(given, mask=refined)
+        refined = refine_edges(weights, self.edges, image.pixels, progress)
+        if mask is not None:
+            return image, dataclasses.replace(mask, mask=refined)
         return dataclasses.replace(image, alpha=refined), None
 
     def _finish_notes(self, prediction: HarmonizeResult[ImageData]) -> tuple[str, ...]:
-        """Return what could not be measured for the automatic values of the finish."""
+        """Return notes on automatic values of the finish that could not be measured."""
         automatic = [name for name, value in self.finish.items() if value == "auto"]
         return prediction.measure(self.sliders).notes_on(automatic) if automatic else ()
 
-    def _shadow_of(self, prediction: HarmonizeResult[ImageData]) -> ShadowEstimate | None:
+    def _estimate_shadow(self, prediction: HarmonizeResult[ImageData]) -> ShadowEstimate | None:
         return None if self.shadow is None else prediction.estimate_shadow().with_values(self.shadow)
 
     def harmony_scores(self, result: FileResult) -> dict[str, float]:
@@ -296,7 +321,7 @@ def load_with_notes(path: Path) -> ImageData:
     return image
 
 
-def named(error: S2AMError, path: Path) -> S2AMError:
+def with_file_name(error: S2AMError, path: Path) -> S2AMError:
     """Return an error whose message names the file: the engine works on arrays."""
     message = str(error)
     for words in ("The image ", "This image "):
@@ -305,18 +330,18 @@ def named(error: S2AMError, path: Path) -> S2AMError:
     return type(error)(message, code=error.code, **{**error.fields, "path": str(path)})
 
 
-def map_text(found: ColorMap, path: Path) -> str:
+def map_text(color_map: ColorMap, path: Path) -> str:
     """Return a color map as the file's suffix requires: JSON, or .cube for other programs."""
-    return found.to_cube(path.stem) if path.suffix.lower() == ".cube" else found.dumps()
+    return color_map.to_cube(path.stem) if path.suffix.lower() == ".cube" else color_map.dumps()
 
 
 def describe_result(files: FileHarmonizer, result: FileResult) -> dict[str, Any]:
     """Return a result as JSON values."""
     prediction = result.prediction
     described: dict[str, Any] = {
-        "input": str(result.source),
+        "input": str(result.job.source),
         "output": str(result.output),
-        "map": str(result.save_map) if result.save_map else None,
+        "map": str(result.job.save_map) if result.job.save_map else None,
         "model": prediction.model,
         "device": prediction.device,
         "native": files.native,

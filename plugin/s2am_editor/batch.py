@@ -13,7 +13,7 @@ from s2am_editor.render.export import resized
 from s2am_editor.render.harmonize_layer import LoadedModels
 from s2am_engine.batch import BatchEvent, BatchItem, run_batch
 from s2am_engine.errors import FileError, ImageError, MaskError
-from s2am_engine.file_harmonizer import named
+from s2am_engine.file_harmonizer import with_file_name
 from s2am_engine.image.contact_sheet import fit_into_square, write_contact_sheet
 from s2am_engine.image.io import ImageData, load_image, save_image
 from s2am_engine.mask_files import find_mask_file, read_matching_mask
@@ -187,7 +187,7 @@ def _harmonize_item(
             strength=settings.strength, progress=lambda done: progress(_PLACED + (_RENDERED - _PLACED) * done)
         )
     except (ImageError, MaskError) as error:
-        raise named(error, item.source) from error
+        raise with_file_name(error, item.source) from error
     save_image(
         item.output,
         harmonized,

@@ -37,11 +37,12 @@ from s2am_engine.file_harmonizer import (
     MAP_SUFFIXES,
     SHADOW_SUFFIXES,
     FileHarmonizer,
+    FileJob,
     FileResult,
     describe_detection,
     describe_result,
     load_with_notes,
-    named,
+    with_file_name,
 )
 from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, save_image
 from s2am_engine.image.mask_edges import refine_edges
@@ -124,17 +125,17 @@ def run_harmonize(options: argparse.Namespace) -> int:
         return harmonize_folder(options, files)
     output = choose_outputs(options, [path for path in (options.composite, mask, options.background) if path])
     with status_line() as status:
-        result = files.harmonize_file(
+        job = FileJob(
             options.composite,
             output,
-            mask=mask,
-            background=options.background,
-            at=options.at,
+            mask,
+            options.background,
+            options.at,
             save_map=options.save_map,
             save_mask=options.save_mask,
             save_shadow=options.save_shadow,
-            status=status,
         )
+        result = files.harmonize_file(job, status)
     print(json_text(described(files, result)) if options.json else result.output)
     return 0
 
@@ -206,7 +207,7 @@ def harmonize_folder(options: argparse.Namespace, files: FileHarmonizer) -> int:
 
     def process(item: BatchItem) -> dict[str, Any]:
         mask = find_mask_file(item.source, options.masks) if options.masks else None
-        result = files.harmonize_file(item.source, item.output, mask=mask)
+        result = files.harmonize_file(FileJob(item.source, item.output, mask))
         return described(files, result) if options.json else {}
 
     items = plan_batch(options.composite, options.output, options.masks)
@@ -290,7 +291,7 @@ def write_found(
             status("refining the edges of the mask")
             found = dataclasses.replace(found, mask=refine_edges(mask, given_edges(options), image.pixels))
         except (ImageError, MaskError) as error:
-            raise named(error, source) from error
+            raise with_file_name(error, source) from error
         status(f"writing {output}")
         save_image(output, limit_alpha(image, found.mask) if cutout else mask_image(found.mask))
     summary = {"input": str(source), "output": str(output), "model": model} | describe_detection(found)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from s2am_engine.batch import BatchEvent, BatchItem, plan_batch, run_batch
 from s2am_engine.errors import FileError, ImageError, MaskError, NothingFoundError, S2AMError
-from s2am_engine.file_harmonizer import FileHarmonizer, named
+from s2am_engine.file_harmonizer import FileHarmonizer, FileJob, with_file_name
 from s2am_engine.mask_files import find_mask_file
 from tests.engine.pictures import composite
 
@@ -101,7 +101,7 @@ def test_file_harmonizer_harmonizes_a_batch_with_masks(images: Path, tmp_path: P
     events: list[BatchEvent[Path]] = []
 
     def process(item: BatchItem) -> Path:
-        return files.harmonize_file(item.source, item.output, mask=find_mask_file(item.source, masks)).output
+        return files.harmonize_file(FileJob(item.source, item.output, find_mask_file(item.source, masks))).output
 
     assert run_batch(plan_batch(images, tmp_path / "out", masks), process, events.append) == 0
     assert [path.name for path in sorted((tmp_path / "out").iterdir())] == ["a.png", "b.png"]
@@ -121,8 +121,8 @@ def test_file_harmonizer_harmonizes_a_batch_with_masks(images: Path, tmp_path: P
         (ImageError("a.png is transparent."), "a.png is transparent."),
     ],
 )
-def test_named_puts_the_file_into_the_message(error: S2AMError, message: str) -> None:
-    found = named(error, Path("a.png"))
+def test_with_file_name_puts_the_file_into_the_message(error: S2AMError, message: str) -> None:
+    found = with_file_name(error, Path("a.png"))
     assert (str(found), type(found), found.code) == (message, type(error), error.code)
     assert found.fields["path"] == "a.png"
 
@@ -149,7 +149,7 @@ def test_an_image_is_not_its_own_mask(images: Path, tmp_path: Path) -> None:
         assert caught.value.code == "file.no-mask"
     with pytest.raises(MaskError, match="the image itself") as refused:
         FileHarmonizer("concord", "cpu").harmonize_file(
-            images / "a.png", tmp_path / "out.png", mask=images / ".." / "images" / "a.png"
+            FileJob(images / "a.png", tmp_path / "out.png", mask=images / ".." / "images" / "a.png")
         )
     assert refused.value.code == "mask.same-file"
     assert not (tmp_path / "out.png").exists()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from skimage import data
 
 from s2am_engine import Finish, Finisher, FinishMeasurement, Harmonizer
-from s2am_engine.file_harmonizer import FileHarmonizer
+from s2am_engine.file_harmonizer import FileHarmonizer, FileJob
 from s2am_engine.finish import finisher as finisher_module
 from s2am_engine.finish.edges import Surroundings
 from s2am_engine.finish.windows import SampleWindows
@@ -460,7 +460,7 @@ def test_automatic_values_without_evidence_are_said_to_be_missing(
     save_image(tmp_path / "one.png", ImageData(pixels))
     save_image(tmp_path / "mask.png", ImageData(np.repeat(mask[..., None], 3, axis=2)))
     files = FileHarmonizer("concord", "cpu", finish={"sharpness": "auto"})
-    found = files.harmonize_file(tmp_path / "one.png", mask=tmp_path / "mask.png")
+    found = files.harmonize_file(FileJob(tmp_path / "one.png", mask=tmp_path / "mask.png"))
     assert found.finisher is None
     assert "The background has no clear edges to measure its sharpness by" in caplog.text
     assert "grain" not in caplog.text

@@ -160,7 +160,7 @@ def test_harmonize_file_logs_the_notes(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    from s2am_engine.file_harmonizer import FileHarmonizer, describe_result
+    from s2am_engine.file_harmonizer import FileHarmonizer, FileJob, describe_result
 
     paths = [tmp_path / name for name in ("composite.png", "mask.png")]
     for path, pixels in zip(paths, (composite, np.repeat(mask[..., None], 3, 2)), strict=True):
@@ -168,7 +168,7 @@ def test_harmonize_file_logs_the_notes(
     files = FileHarmonizer()
     files.harmonizer = personal(0.1)
     with caplog.at_level(logging.WARNING):
-        result = files.harmonize_file(paths[0], tmp_path / "result.png", mask=paths[1])
+        result = files.harmonize_file(FileJob(paths[0], tmp_path / "result.png", mask=paths[1]))
     assert "composite.png: The background does not have the look" in caplog.text
     described = describe_result(files, result)
     assert described["likeness"] == pytest.approx(0.1, abs=0.01)
