@@ -25,7 +25,7 @@ from research import console
 from s2am_common.atomic import atomic_write
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.networks.registry import NETWORKS, build_network
-from s2am_engine.training.evaluation import Evaluation, evaluate_harmonizers
+from s2am_engine.training.evaluation import Evaluation, EvaluationOptions, evaluate_harmonizers
 from s2am_engine.training.events import TrainingEvent
 from s2am_engine.training.learner import gains
 from s2am_engine.training.pair_source import Batch, PairSource
@@ -153,7 +153,7 @@ def train_and_measure(
         "minutes": round(minutes, 1),
         "held_out": [round(gain, 2) for gain in held_out.tolist()],
         "map": describe(evaluate_harmonizers(dataset, [harmonizer])),
-        "native": describe(evaluate_harmonizers(dataset, [harmonizer], native=True)),
+        "native": describe(evaluate_harmonizers(dataset, [harmonizer], EvaluationOptions(native=True))),
     }
 
 

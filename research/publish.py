@@ -20,13 +20,14 @@ from research.light import score_composites
 from s2am_common.atomic import atomic_write
 from s2am_engine.errors import EngineError
 from s2am_engine.inference.detector import Detector
+from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.inference.subject import SubjectSelector
 from s2am_engine.models.model_store import BUNDLED, Card, find_model, load_network, write_card
 from s2am_engine.models.network_graph import find_graph
 from s2am_engine.networks.light import LightNetwork
 from s2am_engine.networks.subject import SubjectNetwork
 from s2am_engine.training.detector_evaluation import evaluate_detector
-from s2am_engine.training.evaluation import evaluate
+from s2am_engine.training.evaluation import evaluate_harmonizers
 from s2am_engine.training.metrics import mean
 from s2am_engine.training.subject_evaluation import evaluate_subjects
 from s2am_engine.training.train import card_of
@@ -90,7 +91,7 @@ def measure(name: str, benchmark: Path) -> dict[str, Any]:
         measured = evaluate_detector(benchmark, Detector(name, "cpu"))
         means = {key: round(value, 4) for key, value in mean(measured.images).describe().items() if value is not None}
         return means | {"pictures": len(measured.names)}
-    found = evaluate(benchmark, [name], device="cpu")
+    found = evaluate_harmonizers(benchmark, [Harmonizer(name, "cpu")])
     row = found.to_json()["models"][0]
     figures = {key: round(row[key], 4) for key in ("psnr", "fpsnr", "mse", "fmse", "ssim")}
     if "mask" in row:

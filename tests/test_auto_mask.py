@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from s2am_engine.errors import NothingFoundError
 from s2am_engine.inference.detector import Detection, Detector
+from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.models.model_store import DEFAULT_MODEL
 from s2am_engine.training.dataset_readers import find_pairs
-from s2am_engine.training.evaluation import evaluate
-from s2am_engine.training.loaded_pairs import Loaded, load_pair
+from s2am_engine.training.evaluation import EvaluationOptions, evaluate_harmonizers
+from s2am_engine.training.loaded_pairs import LoadedPair, load_pair
 from tests.shared import SHARED, needs_shared
 
 pytestmark = needs_shared
@@ -25,7 +26,7 @@ SHARES = (0.1, 0.2, 0.3, 0.4, 0.5)  # of the image that a baseline marks as past
 
 
 @pytest.fixture(scope="module")
-def pairs() -> list[Loaded]:
+def pairs() -> list[LoadedPair]:
     """The shared benchmark."""
     return [load_pair(pair) for pair in find_pairs(SHARED / "benchmark", "test")]
 
@@ -37,7 +38,7 @@ def detector() -> Detector:
 
 
 @pytest.fixture(scope="module")
-def detected(detector: Detector, pairs: list[Loaded]) -> list[Detection]:
+def detected(detector: Detector, pairs: list[LoadedPair]) -> list[Detection]:
     """The likeliest regions of the composites."""
     return [detector.detect(pair.composite, likeliest=True) for pair in pairs]
 
@@ -64,7 +65,7 @@ def iou(found: NDArray[np.bool_], target: NDArray[np.bool_]) -> float:
     return float((found & target).sum() / (found | target).sum())
 
 
-def best_of(baseline: Baseline, pairs: list[Loaded]) -> float:
+def best_of(baseline: Baseline, pairs: list[LoadedPair]) -> float:
     """Return the mean IoU of a baseline at its best share."""
     maps = [baseline(pair.composite) for pair in pairs]
     return max(
@@ -80,7 +81,7 @@ def best_of(baseline: Baseline, pairs: list[Loaded]) -> float:
     )
 
 
-def test_detector_beats_center_and_saliency_baselines(detected: list[Detection], pairs: list[Loaded]) -> None:
+def test_detector_beats_center_and_saliency_baselines(detected: list[Detection], pairs: list[LoadedPair]) -> None:
     reached = np.mean([iou(found.mask > 127, pair.mask > 127) for found, pair in zip(detected, pairs, strict=True)])
     assert reached >= 0.52
     assert reached > best_of(center, pairs)
@@ -88,7 +89,7 @@ def test_detector_beats_center_and_saliency_baselines(detected: list[Detection],
 
 
 def test_detector_has_few_false_positives_on_photographs(
-    detector: Detector, detected: list[Detection], pairs: list[Loaded]
+    detector: Detector, detected: list[Detection], pairs: list[LoadedPair]
 ) -> None:
     def claims(picture: NDArray[np.uint8]) -> bool:
         try:
@@ -102,6 +103,8 @@ def test_detector_has_few_false_positives_on_photographs(
 
 
 def test_harmonizing_detected_regions_improves_composites() -> None:
-    measured = evaluate(SHARED / "benchmark", [DEFAULT_MODEL], device="cpu", auto_mask=True)
+    measured = evaluate_harmonizers(
+        SHARED / "benchmark", [Harmonizer(DEFAULT_MODEL, "cpu")], EvaluationOptions(detector=Detector(device="cpu"))
+    )
     (row,) = measured.models
     assert row.mean.psnr >= measured.untouched.mean.psnr + 0.5

@@ -13,7 +13,7 @@ from s2am_engine.image.mask_reading import read_mask
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.models.model_store import DEFAULT_MODEL
 from s2am_engine.training.dataset_readers import find_pairs
-from s2am_engine.training.evaluation import Evaluation, evaluate
+from s2am_engine.training.evaluation import Evaluation, evaluate_harmonizers
 from s2am_engine.training.loaded_pairs import load_pair
 from s2am_engine.training.metrics import score
 from tests.shared import SHARED, needs_shared
@@ -24,7 +24,7 @@ pytestmark = needs_shared
 @pytest.fixture(scope="module")
 def measured() -> Evaluation:
     """Both models on the shared benchmark."""
-    return evaluate(SHARED / "benchmark", [DEFAULT_MODEL, "s2crnet"], device="cpu")
+    return evaluate_harmonizers(SHARED / "benchmark", [Harmonizer(name, "cpu") for name in (DEFAULT_MODEL, "s2crnet")])
 
 
 def test_benchmark_has_known_scores_of_untouched_composites(measured: Evaluation) -> None:
@@ -34,7 +34,7 @@ def test_benchmark_has_known_scores_of_untouched_composites(measured: Evaluation
 
 
 def test_default_model_improves_real_composites() -> None:
-    real = evaluate(SHARED / "real", [DEFAULT_MODEL], device="cpu")
+    real = evaluate_harmonizers(SHARED / "real", [Harmonizer(DEFAULT_MODEL, "cpu")])
     assert len(real.names) == 16
     assert real.models[0].mean.psnr >= 28.4
     assert real.models[0].mean.fmse <= 0.5 * real.untouched.mean.fmse

@@ -36,7 +36,9 @@ def run_evaluate(options: argparse.Namespace) -> int:
     """Run `s2am evaluate`."""
     from s2am_common.atomic import atomic_write
     from s2am_engine.errors import ModelError
-    from s2am_engine.training import evaluation
+    from s2am_engine.inference.detector import Detector
+    from s2am_engine.inference.harmonizer import Harmonizer
+    from s2am_engine.training.evaluation import EvaluationOptions, evaluate_harmonizers
     from s2am_engine.training.perceptual import PerceptualDistance
 
     if options.split and not options.subject:
@@ -53,16 +55,10 @@ def run_evaluate(options: argparse.Namespace) -> int:
     except ModelError as error:
         perceptual, left_out = None, sentence_of(error)
     with atomic_write(file) as sheet, progress_bar("image") as progress:
-        found = evaluation.evaluate(
-            options.dataset,
-            names,
-            device=options.device,
-            native=options.native,
-            auto_mask=options.auto_mask,
-            sheet=sheet,
-            progress=progress,
-            perceptual=perceptual,
-        )
+        harmonizers = [Harmonizer(name, options.device) for name in names]
+        detector = Detector(device=options.device) if options.auto_mask else None
+        measured = EvaluationOptions(options.native, detector, perceptual)
+        found = evaluate_harmonizers(options.dataset, harmonizers, measured, sheet=sheet, progress=progress)
     if options.json:
         print(json_text(found.to_json() | ({"left_out": left_out} if left_out else {})))
     else:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from s2am_engine.errors import NothingFoundError
 from s2am_engine.inference.detector import Detector
 from s2am_engine.training.dataset_readers import find_pairs
-from s2am_engine.training.loaded_pairs import Loaded, by_group, counted, load_pair
+from s2am_engine.training.loaded_pairs import LoadedPair, by_group, counted, load_pair
 from s2am_engine.training.metrics import mean, score_mask
 
 
@@ -97,7 +97,7 @@ def evaluate_detector(
     return found
 
 
-def score_detection(detector: Detector, loaded: Loaded) -> DetectionScores:
+def score_detection(detector: Detector, loaded: LoadedPair) -> DetectionScores:
     """Score a detector on a composite and its ground truth."""
     mask, likeliest = (detect_mask(detector, loaded.composite, likeliest=one) for one in (False, True))
     iou, found = score_mask(mask, loaded.mask).iou, bool(mask.any())

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.inference.network_input import make_network_input
 from s2am_engine.training.dataset_readers import find_pairs
 from s2am_engine.training.detector_evaluation import detect_mask
-from s2am_engine.training.loaded_pairs import Loaded, by_group, counted, load_pair
+from s2am_engine.training.loaded_pairs import LoadedPair, by_group, counted, load_pair
 from s2am_engine.training.metrics import MaskScores, Scores, mean, score, score_mask
 from s2am_engine.training.perceptual import PerceptualDistance
 from s2am_engine.types import Pixels
@@ -35,7 +35,7 @@ SUBSET_FIGURES = ("psnr", "mse", "fmse", "ssim")
 
 
 @dataclass(frozen=True)
-class Row:
+class ModelScores:
     """Scores of one model for each image, in the order of `Evaluation.names`."""
 
     name: str
@@ -46,7 +46,7 @@ class Row:
     @property
     def mean_lpips(self) -> float | None:
         """Mean LPIPS; None if it is not measured."""
-        valid = [one for one in self.lpips if not math.isnan(one)]
+        valid = [distance for distance in self.lpips if not math.isnan(distance)]
         return float(np.mean(valid)) if valid else None
 
     @property
@@ -56,9 +56,9 @@ class Row:
 
     def describe(self, names: Sequence[str]) -> dict[str, Any]:
         """Return means and single scores as plain numbers."""
-        images = [{"name": name, **dataclasses.asdict(one)} for name, one in zip(names, self.images, strict=True)]
-        for image, found in zip(images, self.masks, strict=False):
-            image["mask"] = dataclasses.asdict(found)
+        images = [{"name": name, **dataclasses.asdict(scores)} for name, scores in zip(names, self.images, strict=True)]
+        for image, mask_scores in zip(images, self.masks, strict=False):
+            image["mask"] = dataclasses.asdict(mask_scores)
         for image, distance in zip(images, self.lpips, strict=False):
             image["lpips"] = distance
         distances = {"lpips": self.mean_lpips} if self.lpips else {}
@@ -72,30 +72,31 @@ class Evaluation:
 
     dataset: str
     names: list[str]
-    untouched: Row
-    models: list[Row]
+    untouched: ModelScores
+    models: list[ModelScores]
     size: int | None = None  # pixels per side at which everything was measured; None = full size
     subsets: list[str] = field(default_factory=list)  # group of each image, see `group_of`
 
-    def harmed(self, row: Row) -> int:
+    def harmed(self, row: ModelScores) -> int:
         """Return the number of images whose result is more than 1 dB below the composite."""
         pairs = zip(row.images, self.untouched.images, strict=True)
         return sum(result.psnr < composite.psnr - HARM for result, composite in pairs)
 
-    def add(self, loaded: Loaded, results: Sequence[Result], perceptual: PerceptualDistance | None = None) -> None:
+    def add(
+        self, pair: LoadedPair, results: Sequence[PairResult], perceptual: PerceptualDistance | None = None
+    ) -> None:
         """Score each model's result for a pair, with LPIPS if its network is given."""
         if perceptual:
-            for row, pixels in zip(
-                (self.untouched, *self.models), (loaded.composite, *(one.pixels for one in results)), strict=True
-            ):
-                row.lpips.append(perceptual(pixels, loaded.target))
-        self.names.append(loaded.name)
-        self.subsets.append(loaded.subset)
-        self.untouched.images.append(score(loaded.composite, loaded.target, loaded.foreground))
+            images = (pair.composite, *(result.pixels for result in results))
+            for row, pixels in zip((self.untouched, *self.models), images, strict=True):
+                row.lpips.append(perceptual(pixels, pair.target))
+        self.names.append(pair.name)
+        self.subsets.append(pair.subset)
+        self.untouched.images.append(score(pair.composite, pair.target, pair.foreground))
         for row, result in zip(self.models, results, strict=True):
-            row.images.append(score(result.pixels, loaded.target, loaded.foreground))
-            if result.found is not None:
-                row.masks.append(score_mask(result.found, loaded.mask))
+            row.images.append(score(result.pixels, pair.target, pair.foreground))
+            if result.predicted_mask is not None:
+                row.masks.append(score_mask(result.predicted_mask, pair.mask))
 
     def caption(self) -> str:
         """Return the last image's name and its PSNR before and after each model."""
@@ -106,7 +107,7 @@ class Evaluation:
         """Return the mean gain in PSNR of the models on the last image."""
         return float(np.mean([row.images[-1].psnr for row in self.models])) - self.untouched.images[-1].psnr
 
-    def parts(self, row: Row) -> dict[str, list[Scores]]:
+    def parts(self, row: ModelScores) -> dict[str, list[Scores]]:
         """Return a row's scores by group; empty if there is only one group."""
         return by_group(self.subsets, row.images)
 
@@ -115,7 +116,7 @@ class Evaluation:
         untouched, *models = (self.describe(row) for row in (self.untouched, *self.models))
         return {"dataset": self.dataset, "native_size": self.size, "untouched": untouched, "models": models}
 
-    def describe(self, row: Row) -> dict[str, Any]:
+    def describe(self, row: ModelScores) -> dict[str, Any]:
         """Return a row's scores as plain numbers."""
         parts = {
             name: {key: getattr(mean(images), key) for key in SUBSET_FIGURES} | {"pictures": len(images)}
@@ -128,17 +129,17 @@ class Evaluation:
         """Return a plain-text table, one line per model, repeated for each subset if there are several."""
         rows = [self.untouched, *self.models]
         width = max(24, 2 + max(len(row.name) for row in rows))
-        found = any(row.masks for row in rows)
+        has_masks = any(row.masks for row in rows)
         where = f", the networks' own pixels at {self.size}×{self.size}" if self.size else ""
         header = f"{'model':{width}}{'PSNR':>8}{'fPSNR':>8}{'MSE':>9}{'fMSE':>9}{'SSIM':>8}{'worse by 1 dB':>15}"
         distances = any(row.lpips for row in rows)
         headings = f"{header}{'LPIPS':>8}" if distances else header
-        lines = [f"{self.dataset}: {counted(self.names)}{where}", headings + ("     IoU" if found else "")]
+        lines = [f"{self.dataset}: {counted(self.names)}{where}", headings + ("     IoU" if has_masks else "")]
         for row in rows:
             distance = f"{row.mean_lpips:8.4f}" if row.mean_lpips is not None else f"{'-':>8}"
             iou = f"{mean(row.masks).iou:8.3f}" if row.masks else f"{'-':>8}"
             line = f"{row.name:{width}}{columns(row.mean)}{self.harmed(row):15d}{distance if distances else ''}"
-            lines.append(line + (iou if found else ""))
+            lines.append(line + (iou if has_masks else ""))
         for name, images in self.parts(self.untouched).items():
             lines += ["", f"{name}: {counted(images)}"]
             lines += [f"{row.name:{width}}{columns(mean(self.parts(row)[name]))}" for row in rows]
@@ -151,15 +152,15 @@ def columns(scores: Scores) -> str:
 
 
 @dataclass(frozen=True)
-class Result:
+class PairResult:
     """Result of a model for a pair."""
 
     pixels: NDArray[np.uint8]
-    found: Pixels | None  # mask predicted by a mask-free model
+    predicted_mask: Pixels | None  # by the detector or a mask-free model; None = the pair's own was used
 
 
 @dataclass(frozen=True)
-class Sheet:
+class EvaluationSheet:
     """Contact sheet of some pairs with the models' results, kept small because data sets exceed memory."""
 
     shown: set[int]
@@ -167,13 +168,13 @@ class Sheet:
     captions: list[str] = field(default_factory=list)
     gains: list[float] = field(default_factory=list)
 
-    def add(self, found: Evaluation, loaded: Loaded, results: Sequence[Result]) -> None:
+    def add(self, evaluation: Evaluation, pair: LoadedPair, results: Sequence[PairResult]) -> None:
         """Keep the pair measured last, if it is one of those shown."""
-        if len(found.names) - 1 in self.shown:
-            pictures = (loaded.composite, loaded.mask, *(result.pixels for result in results), loaded.target)
-            self.rows.append([fit_into_square(picture, CELL_SIDE) for picture in pictures])
-            self.captions.append(found.caption())
-            self.gains.append(found.gain())
+        if len(evaluation.names) - 1 in self.shown:
+            images = (pair.composite, pair.mask, *(result.pixels for result in results), pair.target)
+            self.rows.append([fit_into_square(image, CELL_SIDE) for image in images])
+            self.captions.append(evaluation.caption())
+            self.gains.append(evaluation.gain())
 
     def save(self, file: BinaryIO, models: Sequence[str]) -> None:
         """Draw all as a PNG, sorted by gain, the least first."""
@@ -188,106 +189,74 @@ def evenly_spaced(total: int, most: int) -> set[int]:
     return set(np.linspace(0, total - 1, min(total, most)).astype(int).tolist())
 
 
-def evaluate(
-    dataset: Path,
-    models: Sequence[str],
-    *,
-    device: str = "auto",
-    sheet: BinaryIO | None = None,
-    progress: Callable[[int, int], None] | None = None,
-    native: bool = False,
-    auto_mask: bool = False,
-    perceptual: PerceptualDistance | None = None,
-) -> Evaluation:
-    """Measure models by name; see `evaluate_harmonizers`, which has the other arguments and errors.
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """Choice of the pixels, masks and scores of an evaluation.
 
-    Args:
-        dataset: the folder.
-        models: their names.
-        device: see `Harmonizer`.
-        sheet: see there.
-        progress: see there.
-        native: see there.
-        auto_mask: take the masks from the detector; if nothing is detected, the composite stays unchanged.
-        perceptual: see there.
-
-    Raises:
-        EngineError: an unknown model; also the errors listed there.
+    native: measure the networks' own pixels with everything resized to their input size, as the papers do, instead of
+        full-size results.
+    detector: predicts the masks, instead of those of the data set; if it detects nothing, the composite stays
+        unchanged.
+    perceptual: measures LPIPS, too; None = left out.
     """
-    harmonizers = [Harmonizer(name, device) for name in models]
-    detector = Detector(device=device) if auto_mask else None
-    return evaluate_harmonizers(
-        dataset,
-        harmonizers,
-        sheet=sheet,
-        progress=progress,
-        native=native,
-        detector=detector,
-        perceptual=perceptual,
-    )
+
+    native: bool = False
+    detector: Detector | None = None
+    perceptual: PerceptualDistance | None = None
+
+
+FULL_SIZE_RESULTS = EvaluationOptions()
+"""Harmonized images at full size, with the masks of the data set."""
+
+WatchPair: TypeAlias = Callable[[Evaluation, LoadedPair, Sequence[PairResult]], None]
+"""Called after each pair with the scores so far, the pair as measured, and each model's result; may raise to cancel."""
 
 
 def evaluate_harmonizers(
     dataset: Path,
     harmonizers: Sequence[Harmonizer],
+    options: EvaluationOptions = FULL_SIZE_RESULTS,
     *,
     sheet: BinaryIO | None = None,
     progress: Callable[[int, int], None] | None = None,
-    native: bool = False,
-    detector: Detector | None = None,
-    perceptual: PerceptualDistance | None = None,
 ) -> Evaluation:
-    """Measure loaded models on a data set in iHarmony4's layout: on its test split if it has one, else on all pairs.
+    """Measure models on a data set in iHarmony4's layout: on its test split if it has one, else on all pairs.
 
     Mask-free models get no mask; if one detects nothing, the composite stays unchanged.
 
     Args:
         dataset: the folder.
         harmonizers: the models, named in the table. One may come from `Harmonizer.from_network`.
+        options: pixels, masks and scores.
         sheet: a file for a PNG of composite, mask, each model's result and target, of up to 120 images
             spread over the data set, sorted by gain; None = no sheet.
         progress: called with (done, total) images.
-        native: measure the networks' own pixels with everything resized to their input size, as the papers do, instead
-            of full-size results.
-        detector: predicts the masks, instead of those of the data set.
-        perceptual: measures LPIPS, too; None = left out.
 
     Raises:
         EngineError: no such layout, an image that can't be read or does not fit its target, or native models of
             different sizes.
     """
     pairs = find_pairs(dataset, "test")
-    drawn = Sheet(evenly_spaced(len(pairs), MOST_SHOWN))
+    drawn = EvaluationSheet(evenly_spaced(len(pairs), MOST_SHOWN))
 
-    def watch(found: Evaluation, loaded: Loaded, results: Sequence[Result]) -> None:
+    def watch(evaluation: Evaluation, pair: LoadedPair, results: Sequence[PairResult]) -> None:
         if sheet:
-            drawn.add(found, loaded, results)
+            drawn.add(evaluation, pair, results)
         if progress:
-            progress(len(found.names), len(pairs))
+            progress(len(evaluation.names), len(pairs))
 
-    found = measure_pairs(
-        map(load_pair, pairs),
-        harmonizers,
-        str(dataset),
-        native=native,
-        detector=detector,
-        perceptual=perceptual,
-        watch=watch,
-    )
+    evaluation = measure_pairs(map(load_pair, pairs), harmonizers, str(dataset), options, watch)
     if sheet:
-        drawn.save(sheet, [one.name for one in harmonizers])
-    return found
+        drawn.save(sheet, [harmonizer.name for harmonizer in harmonizers])
+    return evaluation
 
 
 def measure_pairs(
-    pairs: Iterable[Loaded],
+    pairs: Iterable[LoadedPair],
     harmonizers: Sequence[Harmonizer],
     dataset: str = "",
-    *,
-    native: bool = False,
-    detector: Detector | None = None,
-    perceptual: PerceptualDistance | None = None,
-    watch: Callable[[Evaluation, Loaded, Sequence[Result]], None] | None = None,
+    options: EvaluationOptions = FULL_SIZE_RESULTS,
+    watch: WatchPair | None = None,
 ) -> Evaluation:
     """Measure loaded models on pairs, which are released one by one.
 
@@ -295,25 +264,26 @@ def measure_pairs(
         pairs: at least one.
         harmonizers: the models.
         dataset: name of the pairs.
-        native: see `evaluate_harmonizers`.
-        detector: see there.
-        perceptual: see there.
-        watch: called after each pair with the evaluation so far, the pair as measured, and each model's
-            result; may raise to cancel.
+        options: pixels, masks and scores.
+        watch: called after each pair.
 
     Raises:
         EngineError: native models of different sizes.
     """
-    size = common_size(harmonizers) if native else None
-    found = Evaluation(dataset, [], Row(UNTOUCHED), [Row(one.name) for one in harmonizers], size)
-    for pair in pairs:
-        loaded = pair.resized(size) if size else pair
-        mask = detect_mask(detector, loaded.composite) if detector else None
-        results = [paint_pair(one, loaded) if native else harmonize_pair(one, loaded, mask) for one in harmonizers]
-        found.add(loaded, results, perceptual)
+    size = common_size(harmonizers) if options.native else None
+    models = [ModelScores(harmonizer.name) for harmonizer in harmonizers]
+    evaluation = Evaluation(dataset, [], ModelScores(UNTOUCHED), models, size)
+    for whole in pairs:
+        pair = whole.resized(size) if size else whole
+        mask = detect_mask(options.detector, pair.composite) if options.detector else None
+        results = [
+            paint_pair(harmonizer, pair) if options.native else harmonize_pair(harmonizer, pair, mask)
+            for harmonizer in harmonizers
+        ]
+        evaluation.add(pair, results, options.perceptual)
         if watch:
-            watch(found, loaded, results)
-    return found
+            watch(evaluation, pair, results)
+    return evaluation
 
 
 def common_size(harmonizers: Sequence[Harmonizer]) -> int:
@@ -322,31 +292,31 @@ def common_size(harmonizers: Sequence[Harmonizer]) -> int:
     Raises:
         EngineError: they differ.
     """
-    sizes = [one.input_size for one in harmonizers]
+    sizes = [harmonizer.input_size for harmonizer in harmonizers]
     if len(set(sizes)) != 1:
-        seen = ", ".join(f"{one.name} {one.input_size}×{one.input_size}" for one in harmonizers)
+        seen = ", ".join(f"{each.name} {each.input_size}×{each.input_size}" for each in harmonizers)
         raise ModelError(
             f"These models have different input sizes ({seen}): measure them one by one.", code="model.input-sizes"
         )
     return sizes[0]
 
 
-def harmonize_pair(harmonizer: Harmonizer, loaded: Loaded, found: Pixels | None = None) -> Result:
+def harmonize_pair(harmonizer: Harmonizer, pair: LoadedPair, mask: Pixels | None = None) -> PairResult:
     """Harmonize a pair at full size, with a predicted mask or its own."""
-    if found is not None and not found.any():
-        return Result(loaded.composite, found)
-    given = loaded.mask if found is None and not harmonizer.mask_free else found
+    if mask is not None and not mask.any():
+        return PairResult(pair.composite, mask)
+    given = pair.mask if mask is None and not harmonizer.mask_free else mask
     try:
         # Already read: a data set's foreground may well be most of the border.
-        prediction = harmonizer(loaded.composite, None if given is None else MaskReading(given))
+        prediction = harmonizer(pair.composite, None if given is None else MaskReading(given))
     except NothingFoundError:
-        return Result(loaded.composite, np.zeros_like(loaded.mask))
-    return Result(prediction.render(), prediction.mask if given is not loaded.mask else None)
+        return PairResult(pair.composite, np.zeros_like(pair.mask))
+    return PairResult(prediction.render(), prediction.mask if given is not pair.mask else None)
 
 
-def paint_pair(harmonizer: Harmonizer, loaded: Loaded) -> Result:
+def paint_pair(harmonizer: Harmonizer, pair: LoadedPair) -> PairResult:
     """Return the network's own pixels for a pair at the input size, rounded to 8 bits."""
-    network_input = make_network_input(loaded.composite, loaded.mask, None, None, harmonizer.input_size)
+    network_input = make_network_input(pair.composite, pair.mask, None, None, harmonizer.input_size)
     painted = to_depth(harmonizer.predictor.paint(network_input), np.dtype(np.uint8))
-    found = harmonizer.predictor.predict_mask(network_input.composite).mask if harmonizer.mask_free else None
-    return Result(painted, found)
+    mask = harmonizer.predictor.predict_mask(network_input.composite).mask if harmonizer.mask_free else None
+    return PairResult(painted, mask)

@@ -16,7 +16,7 @@ from s2am_engine.image.contact_sheet import draw_contact_sheet, fit_into_square,
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.training.evaluation import evenly_spaced, harmonize_pair
 from s2am_engine.training.gain import reduction
-from s2am_engine.training.loaded_pairs import Loaded
+from s2am_engine.training.loaded_pairs import LoadedPair
 from s2am_engine.training.metrics import score
 from s2am_engine.training.pair_source import Batch
 from s2am_engine.training.photo_cache import Photograph
@@ -43,7 +43,7 @@ class HeldOutSheet:
     images: list[list[Bytes]] = field(default_factory=list)  # composite, before, after, ground truth
     saved: list[float] = field(default_factory=list)  # relative reduction of the color error
 
-    def add(self, before: Harmonizer, after: Harmonizer, loaded: Loaded) -> None:
+    def add(self, before: Harmonizer, after: Harmonizer, loaded: LoadedPair) -> None:
         """Harmonize a pair."""
         results = [harmonize_pair(one, loaded).pixels for one in (before, after)]
         errors = [score(one, loaded.target, loaded.mask > 127).fmse for one in results]
@@ -91,10 +91,10 @@ class HeldOutSheet:
         write_contact_sheet(path, rows, captions, ["composite", self.base, self.name, "original"], SHEET_SIDE, across=2)
 
 
-def pair_of_batch(name: str, batch: Batch, index: int) -> Loaded:
+def pair_of_batch(name: str, batch: Batch, index: int) -> LoadedPair:
     """Return a pair of a batch as 8-bit arrays."""
     composite, mask, target = (to_array(tensor[index]) for tensor in batch)
-    return Loaded(name, composite, np.ascontiguousarray(mask[..., 0]), target)
+    return LoadedPair(name, composite, np.ascontiguousarray(mask[..., 0]), target)
 
 
 def to_array(tensor: Tensor) -> Bytes:

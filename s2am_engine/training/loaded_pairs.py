@@ -29,7 +29,7 @@ _Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedPair:
     """A pair in memory."""
 
     name: str
@@ -43,7 +43,7 @@ class Loaded:
         """Pixels that count as foreground: above half of the mask's maximum, so never none."""
         return np.asarray(self.mask > self.mask.max() / 2)
 
-    def resized(self, size: int) -> Loaded:
+    def resized(self, size: int) -> LoadedPair:
         """Return the pair at size × size by area averaging, as 8-bit values; the mask stays soft."""
         composite, target = (
             to_depth(shrink(to_unit(picture), size), np.dtype(np.uint8)) for picture in (self.composite, self.target)
@@ -52,7 +52,7 @@ class Loaded:
         return dataclasses.replace(self, composite=composite, mask=mask, target=target)
 
 
-def load_pair(pair: Pair) -> Loaded:
+def load_pair(pair: Pair) -> LoadedPair:
     """Read a pair as 8-bit sRGB values.
 
     Raises:
@@ -68,7 +68,7 @@ def load_pair(pair: Pair) -> Loaded:
             code="training.pair-size",
             path=str(pair.composite),
         )
-    return Loaded(pair.name, composite, mask, target, group_of(pair))
+    return LoadedPair(pair.name, composite, mask, target, group_of(pair))
 
 
 def group_of(pair: Pair) -> str:

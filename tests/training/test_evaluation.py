@@ -16,10 +16,13 @@ from s2am_engine.errors import EngineError
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.training import evaluation
 from s2am_engine.training.dataset_readers import Pair
+from s2am_engine.training.evaluation import EvaluationOptions
 from s2am_engine.training.loaded_pairs import group_of
 from s2am_engine.types import Pixels
 from tests.engine.fake_networks import KNOWN_MAP, Painter, Spotter
 from tests.engine.pictures import composite
+
+NATIVE = EvaluationOptions(native=True)
 
 
 def write_pair(folder: Path, name: str, pixels: Pixels, mask: Pixels, target: Pixels) -> None:
@@ -46,11 +49,11 @@ def test_evaluate_measures_all_and_draws_some(tmp_path: Path, monkeypatch: pytes
         write_pair(tmp_path, f"p{index}", pixels, mask, np.roll(pixels, 1, axis=2))
     monkeypatch.setattr(evaluation, "MOST_SHOWN", 3)
     sheet = io.BytesIO()
-    found = evaluation.evaluate(tmp_path, ["concord"], device="cpu", sheet=sheet)
+    found = evaluation.evaluate_harmonizers(tmp_path, [Harmonizer("concord", "cpu")], sheet=sheet)
     assert len(found.names) == len(found.models[0].images) == 7
     everything = io.BytesIO()
     monkeypatch.setattr(evaluation, "MOST_SHOWN", 120)
-    evaluation.evaluate(tmp_path, ["concord"], device="cpu", sheet=everything)
+    evaluation.evaluate_harmonizers(tmp_path, [Harmonizer("concord", "cpu")], sheet=everything)
     # Three images are side by side: one line instead of three.
     assert Image.open(sheet).height < 0.5 * Image.open(everything).height
 
@@ -79,7 +82,7 @@ def test_evaluate_native_measures_own_pixels(known: Path) -> None:
         Harmonizer.from_network(Spotter(), 64, "cpu", name="two"),
     ]
     sheet = io.BytesIO()
-    found = evaluation.evaluate_harmonizers(known, harmonizers, sheet=sheet, native=True)
+    found = evaluation.evaluate_harmonizers(known, harmonizers, NATIVE, sheet=sheet)
     assert found.size == 64
     one, two = found.models
     # Both reproduce the target, up to the edge and to rounding; the second omits regions that are not blue.
@@ -93,7 +96,7 @@ def test_evaluate_native_measures_own_pixels(known: Path) -> None:
 def test_evaluate_native_refuses_different_sizes(known: Path) -> None:
     harmonizers = [Harmonizer.from_network(Painter(), size, "cpu", name=f"p{size}") for size in (64, 96)]
     with pytest.raises(EngineError, match=r"different input sizes \(p64 64×64, p96 96×96\): measure them one by one"):
-        evaluation.evaluate_harmonizers(known, harmonizers, native=True)
+        evaluation.evaluate_harmonizers(known, harmonizers, NATIVE)
 
 
 def test_loaded_foreground_is_never_empty(tmp_path: Path) -> None:
@@ -103,7 +106,7 @@ def test_loaded_foreground_is_never_empty(tmp_path: Path) -> None:
     target = pixels.copy()
     target[50, 60] = 255 - target[50, 60]
     write_pair(tmp_path, "dot", pixels, mask, target)
-    found = evaluation.evaluate_harmonizers(tmp_path, [Harmonizer.from_network(Painter(), 32, "cpu")], native=True)
+    found = evaluation.evaluate_harmonizers(tmp_path, [Harmonizer.from_network(Painter(), 32, "cpu")], NATIVE)
     assert found.untouched.mean.fmse > 0
     assert found.untouched.mean.fpsnr < 60
 

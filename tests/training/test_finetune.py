@@ -41,7 +41,7 @@ from s2am_engine.training.fine_tuned_model import training_size
 from s2am_engine.training.finetune import FineTuneSettings, finetune
 from s2am_engine.training.gain import Compared, Errors, Interval, Verdict
 from s2am_engine.training.held_out_sheet import HeldOutSheet
-from s2am_engine.training.loaded_pairs import Loaded
+from s2am_engine.training.loaded_pairs import LoadedPair
 from s2am_engine.training.run_folder import half_precision
 from tests.engine.test_cli import run
 from tests.folders import redirect_cache
@@ -138,7 +138,7 @@ class WorkClock:
             self.steps += 1
             return loss(*arguments)
 
-        def add_slowly(sheet: HeldOutSheet, before: Harmonizer, after: Harmonizer, loaded: Loaded) -> None:
+        def add_slowly(sheet: HeldOutSheet, before: Harmonizer, after: Harmonizer, loaded: LoadedPair) -> None:
             self.seconds += pair
             self.pairs += 1
             sheet.images.append([loaded.composite] * 4)

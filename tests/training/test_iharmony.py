@@ -15,8 +15,8 @@ from PIL import Image
 from s2am_engine.errors import EngineError
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.training.dataset_readers import find_pairs, has_pairs
-from s2am_engine.training.evaluation import Evaluation, Result, evaluate_harmonizers, measure_pairs
-from s2am_engine.training.loaded_pairs import Loaded, load_pair
+from s2am_engine.training.evaluation import Evaluation, PairResult, evaluate_harmonizers, measure_pairs
+from s2am_engine.training.loaded_pairs import LoadedPair, load_pair
 from tests.engine.fake_networks import Painter
 from tests.engine.pictures import composite
 
@@ -193,7 +193,7 @@ def test_measure_pairs_equals_evaluate(iharmony: Path) -> None:
     (pair,) = [load_pair(pair) for pair in find_pairs(iharmony / "HAdobe5k", "test")]
     seen: list[tuple[str, str]] = []
 
-    def watch(found: Evaluation, loaded: Loaded, results: Sequence[Result]) -> None:
+    def watch(found: Evaluation, loaded: LoadedPair, results: Sequence[PairResult]) -> None:
         seen.append((found.names[-1], loaded.name))
         assert results[0].pixels.shape == loaded.composite.shape
 

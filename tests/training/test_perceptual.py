@@ -14,7 +14,7 @@ import torch
 
 from s2am_engine.errors import ModelError
 from s2am_engine.inference.harmonizer import Harmonizer
-from s2am_engine.training.evaluation import evaluate_harmonizers
+from s2am_engine.training.evaluation import EvaluationOptions, evaluate_harmonizers
 from s2am_engine.training.perceptual import PerceptualDistance
 from tests.engine.fake_networks import Painter
 from tests.engine.pictures import composite
@@ -54,7 +54,9 @@ def test_evaluation_reports_the_distance(tmp_path: Path) -> None:
     for name, shift in (("one", 10), ("two", 30)):
         write_pair(tmp_path, name, pixels, mask, np.minimum(pixels, 255 - shift) + np.uint8(shift))
     harmonizer = Harmonizer.from_network(Painter(), 32, "cpu")
-    found = evaluate_harmonizers(tmp_path, [harmonizer], perceptual=PerceptualDistance(FakeNetwork()))
+    found = evaluate_harmonizers(
+        tmp_path, [harmonizer], EvaluationOptions(perceptual=PerceptualDistance(FakeNetwork()))
+    )
     untouched = found.to_json()["untouched"]
     assert [image["lpips"] for image in untouched["images"]] == pytest.approx([20 / 255, 60 / 255], rel=0.02)
     assert untouched["lpips"] == pytest.approx(40 / 255, rel=0.02)
