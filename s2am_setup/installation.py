@@ -113,6 +113,11 @@ class Installation:
         return self.environment is not None and self.paths.environments in self.environment.parents
 
     @property
+    def is_by_tool(self) -> bool:
+        """True if uv, pipx or pip created the environment, or it is an AppImage's."""
+        return self.environment is not None and not self.is_by_installer
+
+    @property
     def starter(self) -> list[str]:
         """The program `s2am`, by a path that upgrades keep if there is one."""
         if appimage := self.platform.environ.get("APPIMAGE"):

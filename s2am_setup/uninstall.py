@@ -69,7 +69,7 @@ def run_uninstall(installation: Installation, source: TextIO, out: TextIO, optio
 
 def _summary(installation: Installation, remaining: list[Path], failed: list[Path]) -> list[str]:
     kept = [path for path in remaining if path not in failed]
-    is_by_tool = installation.environment is not None and not installation.is_by_installer
+    is_by_tool = installation.is_by_tool
     done = "The plug-in, the menu entries and the log are removed." if is_by_tool else "s2am is uninstalled."
     lines = [done] if not failed else ["Some files could not be removed:", *map(str, failed)]
     if kept:
@@ -138,13 +138,20 @@ def _delete_quietly(path: Path) -> None:
 
 
 def _remove_data_folder(installation: Installation) -> None:
-    """Remove the manifest and the log last, then every recorded folder that is empty."""
+    """Remove the manifest and the log last, then every recorded folder that is empty.
+
+    Nothing has recorded the folders that a program of uv, pipx or an AppImage made: of the folders above its own, those
+    that are empty go.
+    """
     manifest, paths = installation.manifest, installation.paths
     for file in (paths.install_log, paths.lock):
         _delete_quietly(file)
     if not paths_to_remove(installation, purge=False):
         _delete_quietly(paths.manifest)
-    remove_empty_folders([*manifest.folders, paths.environments, *own_files(paths)])
+    own = own_files(paths)
+    home = installation.platform.home
+    above = [each for path in own for each in path.parents if home in each.parents] if installation.is_by_tool else []
+    remove_empty_folders([*manifest.folders, paths.environments, *own, *above])
 
 
 def remove_empty_folders(folders: Iterable[Path]) -> None:
