@@ -279,9 +279,8 @@ def test_dialog_runs_until_it_is_closed(gi: FakeGi, image: Image, engine: LocalE
 
     dialog, accepted = run_dialog(gi, image, engine, config, script)
     assert accepted
-    composite, result = dialog.previewed
-    assert composite.name == "pasted"
-    assert not result.mask_predicted
+    assert dialog.previewed.composite.name == "pasted"
+    assert not dialog.previewed.predicted_mask
     labels = [call.args[0] for call in gi.gtk.Label().set_text.call_args_list]
     assert "The engine is ready on the CPU" in labels
     assert config.changed is None

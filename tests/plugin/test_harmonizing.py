@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from harmonize_layer.core.composite import predict_color_map, read_composite
+from harmonize_layer.core.composite import PredictedComposite, predict_color_map, read_composite
 from harmonize_layer.core.effect_gains import effect_gains
 from harmonize_layer.core.harmonizing import EngineStartup, HarmonizeRun, Stopwatch
 from harmonize_layer.core.host import OtherDrawable
@@ -462,7 +462,7 @@ def test_run_uses_the_previewed_result(image: Image, engine: LocalEngine) -> Non
     settings = HarmonizeSettings()
     composite = read_composite(host, pasted, [], settings)
     result = predict_color_map(engine, composite, "", lambda _: None, likeliest=True)
-    HarmonizeRun(host, [pasted], settings, engine, lambda _: None).run((composite, result))
+    HarmonizeRun(host, [pasted], settings, engine, lambda _: None).run(PredictedComposite(composite, result))
     assert sum(isinstance(request, Harmonize) for request in engine.sent) == 1
 
 

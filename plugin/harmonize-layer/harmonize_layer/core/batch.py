@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from gimp_bridge.client import EngineClient
-from gimp_bridge.color_messages import HarmonizeResponse
 from gimp_bridge.request_channel import ProgressCallback
-from harmonize_layer.core.composite import LayerComposite
+from harmonize_layer.core.composite import PredictedComposite
 from harmonize_layer.core.harmonizing import HarmonizeRun, Stopwatch, numbered
 from harmonize_layer.core.host import HostImage, HostLayer
 from harmonize_layer.core.layers import find_layers
@@ -45,11 +44,11 @@ class HarmonizeBatch:
     likeliest: bool = False
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
 
-    def run(self, previewed: tuple[LayerComposite, HarmonizeResponse] | None = None) -> BatchResult:
+    def run(self, previewed: PredictedComposite | None = None) -> BatchResult:
         """Harmonize all images, continuing after one that cannot be harmonized.
 
         Args:
-            previewed: the composite of the first layer and the engine's result for it, if the dialog has them.
+            previewed: the composite of the first layer and its prediction, if the dialog has them.
 
         Raises:
             LayerError: the image cannot be harmonized, and no other one is open or wanted.
@@ -75,7 +74,7 @@ class HarmonizeBatch:
         image: HostImage,
         layers: Sequence[HostLayer],
         progress: ProgressCallback,
-        previewed: tuple[LayerComposite, HarmonizeResponse] | None,
+        previewed: PredictedComposite | None,
     ) -> Sequence[HostLayer]:
         run = HarmonizeRun(image, layers, self.settings, self.engine, progress, self.likeliest, self.stopwatch)
         return run.run(previewed)

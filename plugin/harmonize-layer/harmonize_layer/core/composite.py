@@ -100,6 +100,19 @@ class LayerComposite:
         )
 
 
+@dataclass(frozen=True)
+class PredictedComposite:
+    """The composite of a layer, with its subject if that was to be selected, and the engine's prediction for it."""
+
+    composite: LayerComposite
+    result: HarmonizeResponse
+
+    @property
+    def predicted_mask(self) -> bytes:
+        """Plane of the mask that the detector predicted; empty = the mask is that of the layer."""
+        return self.result.mask if self.result.mask_predicted else b""
+
+
 def read_composite(
     image: HostImage,
     layer: HostLayer,
@@ -120,51 +133,99 @@ def read_composite(
     Raises:
         LayerError: the reference is missing, or a further one cannot be read.
     """
-    selection, as_reference = image.selection, settings.reference == "selection"
-    if as_reference and selection is None:
+    if settings.reference == "selection" and image.selection is None:
         raise messages.no_reference_area()
     start = find_starting_point(image, layer, settings)
-    others = [*others, *(each.layer for each in start.shadows)]
-    reference, stack = b"", None
-    selects_subject = settings.mask == "subject" and layer.mask is None and start.metadata is None
-    selects_subject = selects_subject and not layer.passes_through
-    shows_shadow = for_preview and settings.shadow is not None
-    if is_shown_alone(layer, others, settings, start) and not (selects_subject or shows_shadow):
-        window = choose_window(image.size, area_of(layer))
-        alpha, rgba = read_plane(layer, "A u8", window), image.read_visible(window)
-    else:
-        with temporary(image.duplicate()) as copy:
-            twin = twin_before(copy, layer, start)
-            window = choose_window(image.size, area_of(twin))
+    others = [*others, *(shadow.layer for shadow in start.shadows)]
+    return _CompositeReader(image, layer, others, settings, start, for_preview).read()
+
+
+@dataclass(frozen=True)
+class _VisiblePixels:
+    """Pixels of a layer on its reference; the fields are those of `LayerComposite`."""
+
+    window: Window
+    rgba: bytes
+    layer_alpha: bytes
+    reference: bytes = b""
+    stack: PreviewStack | None = None
+
+
+@dataclass(frozen=True)
+class _CompositeReader:
+    """Reads the composite of a layer; for the fields see `read_composite`. `others` include the layer's own shadows."""
+
+    image: HostImage
+    layer: HostLayer
+    others: Sequence[HostLayer]
+    settings: HarmonizeSettings
+    start: StartingPoint
+    for_preview: bool
+
+    def read(self) -> LayerComposite:
+        """Return the composite."""
+        selection = self.image.selection
+        seen = self._read_image() if self._is_shown_alone else self._read_copy()
+        return LayerComposite(
+            name=self.layer.name,
+            start=self.start,
+            window=seen.window,
+            rgba=seen.rgba,
+            layer_alpha=seen.layer_alpha,
+            layer_masks=b"".join(self._mask_planes(seen.window)),
+            selection=read_plane(selection, "Y u8", seen.window) if selection else b"",
+            selection_is_reference=self.settings.reference == "selection",
+            reference=seen.reference,
+            mask_source="predicted" if self.settings.mask == "detect" else _automatic_mask(self.image, self.start),
+            photographs=read_reference_images(self.image, self.settings),
+            is_empty=not any(seen.layer_alpha) and _is_empty(self.layer),
+            stack=seen.stack,
+            selects_subject=self._selects_subject,
+        )
+
+    @property
+    def _selects_subject(self) -> bool:
+        layer, wanted = self.layer, self.settings.mask == "subject"
+        return wanted and layer.mask is None and self.start.metadata is None and not layer.passes_through
+
+    @property
+    def _shows_shadow(self) -> bool:
+        return self.for_preview and self.settings.shadow is not None
+
+    @property
+    def _is_shown_alone(self) -> bool:
+        """True if the image shows all that is needed, so that no copy of it must be arranged."""
+        if self._selects_subject or self._shows_shadow:
+            return False
+        return is_shown_alone(self.layer, self.others, self.settings, self.start)
+
+    def _mask_planes(self, window: Window) -> list[bytes]:
+        return [read_plane(mask, "Y u8", window) for mask in layer_masks(self.layer)]
+
+    def _read_image(self) -> _VisiblePixels:
+        window = choose_window(self.image.size, area_of(self.layer))
+        alpha = read_plane(self.layer, "A u8", window)
+        return _VisiblePixels(window, self.image.read_visible(window), alpha)
+
+    def _read_copy(self) -> _VisiblePixels:
+        """Read a copy of the image in which the layer is shown plainly on its reference."""
+        on_layer = self.settings.reference == "layer"
+        with temporary(self.image.duplicate()) as copy:
+            twin = twin_before(copy, self.layer, self.start)
+            window = choose_window(self.image.size, area_of(twin))
             alpha = read_plane(twin, "A u8", window)
-            arrange(copy, twin, others, settings, image)
-            planes = [read_plane(mask, "Y u8", window) for mask in layer_masks(layer)]
-            shown = crop_to(copy, window)
-            has_stack = for_preview and settings.reference != "layer" and (shows_shadow or not twin.is_plain)
-            if selects_subject or (has_stack and not twin.passes_through):
+            arrange(copy, twin, self.others, self.settings, self.image)
+            planes, shown, stack = self._mask_planes(window), crop_to(copy, window), None
+            is_blended = self.for_preview and not on_layer and (self._shows_shadow or not twin.is_plain)
+            if self._selects_subject or (is_blended and not twin.passes_through):
                 stack = copy.preview_stack(twin, planes, shown)
             if not twin.passes_through:
                 twin.show_plainly()
-            rgba = copy.read_visible(shown)
-            if settings.reference == "layer":
+            rgba, reference = copy.read_visible(shown), b""
+            if on_layer:
                 twin.set_visible(False)
                 reference = copy.read_visible(shown)
-    return LayerComposite(
-        name=layer.name,
-        start=start,
-        window=window,
-        rgba=rgba,
-        layer_alpha=alpha,
-        layer_masks=b"".join(read_plane(mask, "Y u8", window) for mask in layer_masks(layer)),
-        selection=read_plane(selection, "Y u8", window) if selection else b"",
-        selection_is_reference=as_reference,
-        reference=reference,
-        mask_source="predicted" if settings.mask == "detect" else _automatic_mask(image, start),
-        photographs=read_reference_images(image, settings),
-        is_empty=not any(alpha) and _is_empty(layer),
-        stack=stack,
-        selects_subject=selects_subject,
-    )
+        return _VisiblePixels(window, rgba, alpha, reference, stack)
 
 
 def is_shown_alone(

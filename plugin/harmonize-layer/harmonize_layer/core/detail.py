@@ -6,8 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gimp_bridge.color_messages import HarmonizeResponse
-from harmonize_layer.core.composite import LayerComposite, arrange, crop_to, read_plane, twin_before
+from harmonize_layer.core.composite import PredictedComposite, arrange, crop_to, read_plane, twin_before
 from harmonize_layer.core.geometry import Window
 from harmonize_layer.core.host import HostImage, HostLayer, PreviewStack
 from harmonize_layer.core.layers import layer_masks, temporary
@@ -40,8 +39,7 @@ def read_detail(
     image: HostImage,
     layers: Sequence[HostLayer],
     settings: HarmonizeSettings,
-    composite: LayerComposite,
-    result: HarmonizeResponse,
+    predicted: PredictedComposite,
     window: Window,
 ) -> Detail | None:
     """Read a part of the composite of the first of several layers at another scale.
@@ -50,14 +48,13 @@ def read_detail(
         image: the image.
         layers: the layers to harmonize.
         settings: reference and mask.
-        composite: that of the first layer.
-        result: the engine's result for it.
+        predicted: the composite of the first layer, and its prediction.
         window: the part, see `geometry.detail_window`.
 
     Returns:
         The part; None for a group that passes through, which GIMP cannot blend as one layer.
     """
-    layer, *others = layers
+    (layer, *others), composite = layers, predicted.composite
     others += [each.layer for each in composite.start.shadows]
     selection = image.selection if settings.reference != "selection" else None
     with temporary(image.duplicate()) as copy:
@@ -67,7 +64,7 @@ def read_detail(
         arrange(copy, twin, others, settings, image)
         masks = tuple(read_plane(mask, "Y u8", window) for mask in layer_masks(layer))
         stack = copy.preview_stack(twin, masks, crop_to(copy, window))
-    before, subject = stack.before, b""
+    before, subject, mask = stack.before, b"", predicted.predicted_mask
     if composite.subject:
         subject = image.enlarge(composite.subject, composite.window, window)
         stack.limit(subject)
@@ -78,6 +75,6 @@ def read_detail(
         before=before,
         masks=masks,
         selection=read_plane(selection, "Y u8", window) if selection else b"",
-        predicted=image.enlarge(result.mask, composite.window, window) if result.mask_predicted else b"",
+        predicted=image.enlarge(mask, composite.window, window) if mask else b"",
         subject=subject,
     )

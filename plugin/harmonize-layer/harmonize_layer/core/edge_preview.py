@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gimp_bridge.client import EngineClient
-from gimp_bridge.color_messages import HarmonizeResponse
 from gimp_bridge.layer_pixels import PixelSource, bytes_reader
-from harmonize_layer.core.composite import LayerComposite
+from harmonize_layer.core.composite import PredictedComposite
 from harmonize_layer.core.detail import Detail
 from harmonize_layer.core.geometry import Window
 from harmonize_layer.core.host import HostLayer
@@ -42,14 +41,15 @@ class EdgePreview:
         return self._last[1]
 
 
-def edges_of_composite(layer: HostLayer, composite: LayerComposite, result: HarmonizeResponse) -> EdgePreview:
+def edges_of_composite(layer: HostLayer, predicted: PredictedComposite) -> EdgePreview:
     """Return the edges of a composite, whose layer is read now."""
+    composite = predicted.composite
     window, start = composite.window, composite.start
     pixels = pixel_rows(start.original or layer, layer.position, window)(0, window.rows)
     selection = b"" if composite.selection_is_reference or composite.subject else composite.selection
     masks = composite.mask_planes
-    predicted = masks.pop() if composite.subject else result.mask if result.mask_predicted else b""
-    return _preview(window, with_alpha(pixels, composite.layer_alpha), masks, selection, predicted)
+    mask = masks.pop() if composite.subject else predicted.predicted_mask
+    return _preview(window, with_alpha(pixels, composite.layer_alpha), masks, selection, mask)
 
 
 def edges_of_detail(part: Detail) -> EdgePreview:

@@ -9,11 +9,17 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from gimp_bridge.client import EngineClient
-from gimp_bridge.color_messages import HarmonizeResponse
 from gimp_bridge.finish_messages import FINISH_WINDOW, FinishMeasured, LayerFinish, MeasureFinish, PlaceWindows
 from gimp_bridge.protocol import ProgressUpdate
 from gimp_bridge.request_channel import ProgressCallback
-from harmonize_layer.core.composite import LayerComposite, arrange, is_shown_alone, read_plane, twin_before
+from harmonize_layer.core.composite import (
+    LayerComposite,
+    PredictedComposite,
+    arrange,
+    is_shown_alone,
+    read_plane,
+    twin_before,
+)
 from harmonize_layer.core.geometry import PixelArea, Window
 from harmonize_layer.core.host import HostDrawable, HostImage, HostLayer
 from harmonize_layer.core.layers import area_of, layer_masks, temporary
@@ -59,13 +65,11 @@ class MeasuredLayer:
 class FinishMeter:
     """Measures the finish of one layer; the last measurement is kept while its color map stays the same.
 
-    composite: of the layer.
-    result: the engine's result for it.
+    predicted: the composite of the layer, and its prediction.
     sample: what `read_sample` returned for them.
     """
 
-    composite: LayerComposite
-    result: HarmonizeResponse
+    predicted: PredictedComposite
     sample: FinishSample
     _last: tuple[tuple[dict[str, Any], float | None, bool], FinishMeasured] | None = field(default=None, repr=False)
 
@@ -81,7 +85,8 @@ class FinishMeter:
         Raises:
             S2AMError: the engine failed.
         """
-        window = self.composite.window
+        composite, result = self.predicted.composite, self.predicted.result
+        window = composite.window
         sharpness = None if "sharpness" in chosen.automatic else chosen.sliders.get("sharpness", 0.0)
         light = "light" in chosen.automatic or bool(chosen.sliders.get("light"))
         wanted = color_map, sharpness, light
@@ -89,8 +94,8 @@ class FinishMeter:
             request = MeasureFinish(
                 width=window.columns,
                 height=window.rows,
-                pixels=with_alpha(self.composite.rgba, self.result.alpha),
-                mask=self.result.mask,
+                pixels=with_alpha(composite.rgba, result.alpha),
+                mask=result.mask,
                 full_width=window.area.width,
                 windows=self.sample.windows,
                 window_masks=self.sample.masks,
@@ -104,15 +109,15 @@ class FinishMeter:
 
 
 def find_windows(
-    engine: EngineClient, composite: LayerComposite, result: HarmonizeResponse, progress: ProgressCallback
+    engine: EngineClient, predicted: PredictedComposite, progress: ProgressCallback
 ) -> list[tuple[int, int]]:
     """Return left upper corners in the image of the windows to read. Raises S2AMError if the engine failed."""
     progress(ProgressUpdate(text="Measuring grain, sharpness and edges"))
-    window = composite.window
+    window = predicted.composite.window
     request = PlaceWindows(
         width=window.columns,
         height=window.rows,
-        mask=result.mask,
+        mask=predicted.result.mask,
         full_width=window.area.width,
         full_height=window.area.height,
     )
@@ -136,8 +141,7 @@ def sample_steps(
     image: HostImage,
     layers: Sequence[HostLayer],
     settings: HarmonizeSettings,
-    composite: LayerComposite,
-    result: HarmonizeResponse,
+    predicted: PredictedComposite,
     corners: Sequence[tuple[int, int]],
 ) -> SampleSteps:
     """Read windows of the image in which the first of several layers lies plainly on its reference.
@@ -146,12 +150,11 @@ def sample_steps(
         image: the image.
         layers: the layer, and others that are harmonized in the same call.
         settings: the reference.
-        composite: that of the layer.
-        result: the engine's result for it.
+        predicted: the composite of the layer, and its prediction.
         corners: those of `find_windows`.
     """
     places = [PixelArea(x, y, FINISH_WINDOW, FINISH_WINDOW) for x, y in corners]
-    pixels, masks = [], []
+    composite, pixels, masks = predicted.composite, [], []
     with _shown_alone(image, layers, settings, composite) as (shown, layer):
         yield
         with closing(shown.visible_parts(places, crops=shown is not image)) as parts:
@@ -159,7 +162,7 @@ def sample_steps(
                 pixels.append(part)
                 yield
         for place in places:
-            masks.append(_share_of(image, layer, composite, result, place))
+            masks.append(_share_of(image, layer, predicted, place))
             yield
     if composite.selection_is_reference and image.selection:
         selected = [_plane(image.selection, place) for place in places]
@@ -193,16 +196,14 @@ def _shown_alone(
         yield copy, twin
 
 
-def _share_of(
-    image: HostImage, layer: HostLayer, composite: LayerComposite, result: HarmonizeResponse, place: PixelArea
-) -> bytes:
+def _share_of(image: HostImage, layer: HostLayer, predicted: PredictedComposite, place: PixelArea) -> bytes:
     """Return the share of a layer in the pixels of a window: alpha × masks × selection × predicted mask."""
-    window = Window(place, 1.0)
+    composite, window = predicted.composite, Window(place, 1.0)
     planes = [read_plane(layer, "A u8", window), *(_plane(mask, place) for mask in layer_masks(layer))]
     if image.selection and not composite.selection_is_reference:
         planes.append(_plane(image.selection, place))
-    if result.mask_predicted:
-        planes.append(image.enlarge(result.mask, composite.window, window))
+    if mask := predicted.predicted_mask:
+        planes.append(image.enlarge(mask, composite.window, window))
     share, *others = planes
     for plane in others:
         # Rounded up, because only pixels without any of the layer count as background.

@@ -21,7 +21,13 @@ from gimp_bridge.layer_pixels import PixelSource, ReadRows
 from gimp_bridge.protocol import ProgressUpdate
 from gimp_bridge.request_channel import ProgressCallback
 from harmonize_layer.core import messages
-from harmonize_layer.core.composite import LayerComposite, predict_color_map, read_composite, request_subject
+from harmonize_layer.core.composite import (
+    LayerComposite,
+    PredictedComposite,
+    predict_color_map,
+    read_composite,
+    request_subject,
+)
 from harmonize_layer.core.effect_gains import effect_gains
 from harmonize_layer.core.finishing import FinishMeter, MeasuredLayer, find_windows, read_sample, sample_steps
 from harmonize_layer.core.geometry import PixelArea
@@ -130,11 +136,11 @@ class HarmonizeRun:
     likeliest: bool = False
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
 
-    def run(self, previewed: tuple[LayerComposite, HarmonizeResponse] | None = None) -> list[HostLayer]:
+    def run(self, previewed: PredictedComposite | None = None) -> list[HostLayer]:
         """Harmonize all layers and put the results into the image.
 
         Args:
-            previewed: the composite of the first layer and the engine's result for it, if the dialog has them.
+            previewed: the composite of the first layer and its prediction, if the dialog has them.
 
         Returns:
             The harmonized layers: new ones, or the layers themselves.
@@ -144,18 +150,18 @@ class HarmonizeRun:
             S2AMError: the engine failed.
         """
         startup = None if previewed else EngineStartup(self.engine)
-        composites = [previewed[0] if previewed else self._read(self.layers[0])]
+        composites = [previewed.composite if previewed else self._read(self.layers[0])]
         if startup:
             startup.wait(self.progress)
         composites += [self._read(layer) for layer in self.layers[1:]]
         for layer, composite in zip(self.layers, composites, strict=True):
             check_result(layer, composite.start, self.settings)
-        results = [previewed[1] if previewed else None, *[None] * (len(self.layers) - 1)]
         with temporary(self.image.new_like()) as staging:
             finished = []
-            for number, (layer, composite, result) in enumerate(zip(self.layers, composites, results, strict=True)):
+            for number, (layer, composite) in enumerate(zip(self.layers, composites, strict=True)):
                 step = replace(self, progress=numbered(self.progress, number, len(self.layers)))
-                finished.append(step._finish(layer, composite, result, staging))
+                predicted = previewed if previewed and number == 0 else step._predict(composite)
+                finished.append(step._finish(layer, predicted, staging))
             harmonized = insert_results(self.image, finished, self.settings)
         self.stopwatch.lap("inserting")
         return harmonized
@@ -167,21 +173,16 @@ class HarmonizeRun:
         self.stopwatch.lap("reading")
         return composite
 
-    def _finish(
-        self, layer: HostLayer, composite: LayerComposite, result: HarmonizeResponse | None, staging: HostImage
-    ) -> FinishedLayer:
+    def _finish(self, layer: HostLayer, predicted: PredictedComposite, staging: HostImage) -> FinishedLayer:
         """Return all that is needed to put the result of a layer into the image.
 
         Args:
             layer: the layer.
-            composite: its composite.
-            result: the engine's result for it; None = none yet.
+            predicted: its composite, and the prediction.
             staging: holds new layers until then.
         """
-        settings, start = self.settings, composite.start
-        if result is None:
-            composite = self._cut_out(composite)
-            result = self._predict(composite)
+        settings, composite, result = self.settings, predicted.composite, predicted.result
+        start = composite.start
         check_shadow(layer, result, settings)
         samples = result.samples if settings.result == "effect" else b""
         adjust = Adjust(color_map=result.color_map, sliders=settings.sliders, samples=samples)
@@ -190,7 +191,7 @@ class HarmonizeRun:
         mask = WindowMask(result.mask, composite.window) if result.mask_predicted else None
         subject = WindowMask(composite.subject, composite.window) if composite.subject else None
         if settings.edges:
-            share = self.refined_mask(layer, composite, result).share
+            share = self.refined_mask(layer, predicted).share
             mask, subject = (None, share) if subject else (share, None)
         shadow = self._shadow(layer, composite, subject, staging)
         metadata = self._metadata(start, result, adjusted, cuts_out=subject is not None)
@@ -198,7 +199,7 @@ class HarmonizeRun:
             pixels = [(layer, self._original_pixels(layer, start, staging))] if start.original else []
             gains = effect_gains(layer, adjusted.matrix)
             return FinishedLayer(layer, start, metadata, pixels, gains, mask, subject, shadow)
-        finish = self._measured_finish(layer, composite, result, adjusted.color_map)
+        finish = self._measured_finish(layer, predicted, adjusted.color_map)
         if finish:
             metadata = replace(metadata, finish=settings.finish.arguments(finish.sliders))
         change = LayerChange(adjusted.color_map, mask, finish, subject if finish else None)
@@ -209,10 +210,12 @@ class HarmonizeRun:
         digests = recolored[0][1] if changed == [layer] else None
         return FinishedLayer(layer, start, metadata, pixels, subject=subject, shadow=shadow, digests=digests)
 
-    def _predict(self, composite: LayerComposite) -> HarmonizeResponse:
-        """Ask the engine for the color map of a composite."""
+    def _predict(self, composite: LayerComposite) -> PredictedComposite:
+        """Ask the engine for the color map of a composite, after its subject if that is to be selected."""
+        composite = self._cut_out(composite)
         likeliest = self.likeliest or self.settings.mask == "detect"
-        return predict_color_map(self.engine, composite, self.settings.model, self.progress, likeliest=likeliest)
+        result = predict_color_map(self.engine, composite, self.settings.model, self.progress, likeliest=likeliest)
+        return PredictedComposite(composite, result)
 
     def _metadata(
         self, start: StartingPoint, result: HarmonizeResponse, adjusted: AdjustResult, *, cuts_out: bool
@@ -244,15 +247,15 @@ class HarmonizeRun:
         return metadata
 
     def _measured_finish(
-        self, layer: HostLayer, composite: LayerComposite, result: HarmonizeResponse, color_map: dict[str, Any]
+        self, layer: HostLayer, predicted: PredictedComposite, color_map: dict[str, Any]
     ) -> MeasuredLayer | None:
         """Measure the finish of a layer, if the settings ask for one."""
         if not self.settings.applies_finish:
             return None
         layers = [layer, *(other for other in self.layers if other.id != layer.id)]
-        corners = find_windows(self.engine, composite, result, self.progress)
-        sample = read_sample(sample_steps(self.image, layers, self.settings, composite, result, corners))
-        meter = FinishMeter(composite, result, sample)
+        corners = find_windows(self.engine, predicted, self.progress)
+        sample = read_sample(sample_steps(self.image, layers, self.settings, predicted, corners))
+        meter = FinishMeter(predicted, sample)
         found = meter.measure(self.engine, self.settings.finish, color_map, self.progress)
         self.stopwatch.lap("measuring")
         return found
@@ -328,30 +331,26 @@ class HarmonizeRun:
     def _limiting_selection(self) -> HostDrawable | None:
         return self.image.selection if self.settings.reference != "selection" else None
 
-    def refined_mask(self, layer: HostLayer, composite: LayerComposite, result: HarmonizeResponse) -> RefinedMask:
-        """Return the mask of a layer at full resolution, its edges refined as the settings say.
+    def refined_mask(self, layer: HostLayer, predicted: PredictedComposite) -> RefinedMask:
+        """Return the mask of a layer at full resolution, its edges refined by the settings.
 
         A subject's mask is not limited by the selection: as a layer mask, it would hide the rest of the subject.
 
         Args:
             layer: the layer.
-            composite: its composite, with its subject if that was to be selected.
-            result: the engine's result for it.
+            predicted: its composite, and the prediction.
         """
-        predicted, selection = b"", self._limiting_selection
-        if composite.subject:
-            predicted, selection = composite.subject, None
-        elif result.mask_predicted:
-            predicted = result.mask
+        composite = predicted.composite
+        mask = composite.subject or predicted.predicted_mask
+        selection = None if composite.subject else self._limiting_selection
         with self._source(layer, composite.start) as shown:
             position = layer.position if composite.start.original else shown.position
             window = full_window(self.image.size, PixelArea(*position, *shown.size))
-            found = WindowMask(predicted, composite.window)
             source = PixelSource(
                 pixels=pixel_rows(shown, position, window),
                 layer_masks=tuple(plane_rows(each, window.area) for each in layer_masks(layer)),
                 selection=plane_rows(selection, window.area) if selection else None,
-                predicted=enlarged_rows(self.image, found, window.area) if predicted else None,
+                predicted=enlarged_rows(self.image, WindowMask(mask, composite.window), window.area) if mask else None,
             )
             refined = request_refined_mask(self.engine, window, source, self.settings.edges, self.progress)
         self.stopwatch.lap("refining the mask")
@@ -392,7 +391,7 @@ def changed_layers(layer: HostLayer, result: str) -> list[HostLayer]:
 
 
 def check_result(layer: HostLayer, start: StartingPoint, settings: HarmonizeSettings) -> None:
-    """Check that GIMP can put a result where the settings say.
+    """Check that GIMP can put a result into the place that the settings choose.
 
     Raises:
         LayerError: a lock forbids it, layer effects would be lost, or this GIMP does not offer the plug-in's.

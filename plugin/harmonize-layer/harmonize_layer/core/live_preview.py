@@ -7,12 +7,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from gimp_bridge.client import EngineClient
-from gimp_bridge.color_messages import AdjustResult, HarmonizeResponse
+from gimp_bridge.color_messages import AdjustResult
 from gimp_bridge.harmony_messages import HarmonyScores
 from gimp_bridge.request_channel import ProgressCallback
 from gimp_bridge.shadow_messages import ShadowValues
 from harmonize_layer.core import messages
-from harmonize_layer.core.composite import LayerComposite, predict_color_map, read_composite, request_subject
+from harmonize_layer.core.composite import (
+    LayerComposite,
+    PredictedComposite,
+    predict_color_map,
+    read_composite,
+    request_subject,
+)
 from harmonize_layer.core.detail import Detail, read_detail
 from harmonize_layer.core.edge_preview import EdgePreview, edges_of_composite, edges_of_detail
 from harmonize_layer.core.engine_requests import EngineRequests
@@ -41,7 +47,8 @@ class LivePreview:
     step first needs them.
 
     layers: the layers to harmonize.
-    composite, result: that of the first layer, and the engine's result for it; None = not there yet.
+    composite: that of the first layer; None = not read yet.
+    predicted: the composite and its prediction; None = not predicted yet.
     adjusted: the color map that is shown; None = none.
     """
 
@@ -64,7 +71,7 @@ class LivePreview:
         """
         self.layers = layers
         self.composite: LayerComposite | None = None
-        self.result: HarmonizeResponse | None = None
+        self.predicted: PredictedComposite | None = None
         self.adjusted: AdjustResult | None = None
         self._view, self._image, self._requests, self._read_settings = view, image, requests, read_settings
         self._state_read: tuple[object, ...] | None = None  # the `_state` when the composite was read
@@ -80,11 +87,9 @@ class LivePreview:
         self._harmony = HarmonyWatch()
 
     @property
-    def current(self) -> tuple[LayerComposite, HarmonizeResponse] | None:
-        """The composite and the engine's result, if the image has not changed since they were read."""
-        if not (self.composite and self.result) or self._state() != self._state_read:
-            return None
-        return self.composite, self.result
+    def current(self) -> PredictedComposite | None:
+        """The composite and its prediction, if the image has not changed since it was read."""
+        return self.predicted if self.predicted and self._state() == self._state_read else None
 
     def clear(self) -> None:
         """Free the memory of the preview."""
@@ -92,7 +97,7 @@ class LivePreview:
         self._sample.stop()
         if self.composite and self.composite.stack:
             self.composite.stack.delete()
-        self.composite = self.result = self.adjusted = self._edges = self._meter = None
+        self.composite = self.predicted = self.adjusted = self._edges = self._meter = None
         self._shadow = None
         self._harmony.show(None)
 
@@ -144,7 +149,7 @@ class LivePreview:
         if self._requests.is_suspended:
             return
         self._clear_detail()
-        if self.result and self._state() == self._state_read:
+        if self.current:
             self._read_detail()
             self._adjust()
 
@@ -182,8 +187,8 @@ class LivePreview:
 
     def _predict(self) -> None:
         """Predict the color map of the composite; a predicted mask is kept."""
-        composite, before = self.composite, self.result
-        self.result = self._meter = None
+        composite, before = self.composite, self.predicted
+        self.predicted = self._meter = None
         self._sample.stop()
         self._view.set_ready(False)
         if composite is None:
@@ -192,15 +197,15 @@ class LivePreview:
             self._select_subject(composite)
             return
         model = self._read_settings().model
-        predicted = before.mask if before and before.mask_predicted else b""
-        certain = before.mask_certain if before else True
+        mask = before.predicted_mask if before else b""
+        certain = before.result.mask_certain if before else True
 
-        def predict(engine: EngineClient, report: ProgressCallback) -> HarmonizeResponse:
-            result = predict_color_map(engine, composite, model, report, likeliest=True, predicted=predicted)
-            return replace(result, mask_certain=certain) if predicted else result
+        def predict(engine: EngineClient, report: ProgressCallback) -> PredictedComposite:
+            result = predict_color_map(engine, composite, model, report, likeliest=True, predicted=mask)
+            return PredictedComposite(composite, replace(result, mask_certain=certain) if mask else result)
 
         self._view.show_status("Analyzing the image", busy=True)
-        self._requests.submit(predict, lambda result: self._show_result(composite, result), key="predict")
+        self._requests.submit(predict, self._show_prediction, key="predict")
 
     def _select_subject(self, composite: LayerComposite) -> None:
         """Select the subject of the layer, then predict the color map of the composite with it."""
@@ -221,10 +226,11 @@ class LivePreview:
             lambda engine, report: request_subject(engine, composite, report), done, failed, key="predict"
         )
 
-    def _show_result(self, composite: LayerComposite, result: HarmonizeResponse) -> None:
+    def _show_prediction(self, predicted: PredictedComposite) -> None:
+        composite, result = predicted.composite, predicted.result
         if composite is not self.composite:
             return
-        self.result = result
+        self.predicted = predicted
         before = composite.stack.before if composite.stack else with_alpha(composite.rgba, result.alpha)
         if composite.subject:
             before = self._before_subject
@@ -238,24 +244,24 @@ class LivePreview:
 
     def _adjust(self) -> None:
         """Update the preview for the current sliders."""
-        composite, result = self.composite, self.result
-        if composite is None or result is None:
+        predicted = self.predicted
+        if predicted is None:
             return
         settings = self._read_settings()
         try:
-            check_result(self.layers[0], composite.start, settings)
-            check_shadow(self.layers[0], result, settings)
+            check_result(self.layers[0], predicted.composite.start, settings)
+            check_shadow(self.layers[0], predicted.result, settings)
         except LayerError as error:
             self._view.set_ready(False)
             self._requests.show_error(error)
             return
         if settings.applies_finish and self._meter is None:
-            self._read_sample(composite, result)
+            self._read_sample(predicted)
             return
-        job = self._preview_job(composite, result, settings)
+        job = self._preview_job(predicted, settings)
 
         def done(preview: Preview) -> None:
-            if result is self.result:
+            if predicted is self.predicted:
                 self._show_preview(job, preview)
                 self.adjusted = preview.adjusted
                 if preview.finish:
@@ -265,18 +271,15 @@ class LivePreview:
 
         self._requests.submit(job.run, done, key="adjust")
 
-    def _preview_job(
-        self, composite: LayerComposite, result: HarmonizeResponse, settings: HarmonizeSettings
-    ) -> PreviewJob:
+    def _preview_job(self, predicted: PredictedComposite, settings: HarmonizeSettings) -> PreviewJob:
         """Return the inputs of the preview; the pixels along the edges are read when they are first needed."""
         detail = self._detail
         if settings.edges and self._edges is None:
-            self._edges = edges_of_composite(self.layers[0], composite, result)
+            self._edges = edges_of_composite(self.layers[0], predicted)
         if settings.edges and self._detail_edges is None and detail:
             self._detail_edges = edges_of_detail(detail)
         return PreviewJob(
-            composite,
-            result,
+            predicted,
             settings,
             detail,
             edges=self._edges if settings.edges else None,
@@ -286,7 +289,7 @@ class LivePreview:
         )
 
     def _show_preview(self, job: PreviewJob, preview: Preview) -> None:
-        composite, result = job.composite, job.result
+        composite, result = job.predicted.composite, job.predicted.result
         refined, stack, shadow = preview.refined, composite.stack, preview.shadow
         tint = result.mask if result.mask_predicted or composite.subject else b""
         tint = refined.mask.plane if refined else tint
@@ -316,38 +319,36 @@ class LivePreview:
     # -- parts that not every preview needs
 
     def _read_detail(self) -> None:
-        composite, result, settings = self.composite, self.result, self._read_settings()
-        if composite is None or result is None:
+        predicted, window = self.predicted, self._magnified
+        if predicted is None:
             return
-        window = self._magnified
+        composite = predicted.composite
         if window is None and self._meter and composite.stack is None and composite.window.scale == 1:
             window = composite.window  # a finish needs the layer apart from what is below it
         if window:
             self._clear_detail()
-            self._detail = read_detail(self._image, self.layers, settings, composite, result, window)
+            self._detail = read_detail(self._image, self.layers, self._read_settings(), predicted, window)
 
-    def _read_sample(self, composite: LayerComposite, result: HarmonizeResponse) -> None:
+    def _read_sample(self, predicted: PredictedComposite) -> None:
         """Read the pixels in which the finish is measured, then update the preview."""
 
         def read(sample: FinishSample) -> None:
-            self._meter = FinishMeter(composite, result, sample)
+            self._meter = FinishMeter(predicted, sample)
             if self._detail is None:
                 self._read_detail()
             self._adjust()
 
         def done(corners: list[tuple[int, int]]) -> None:
-            if result is self.result and not self._sample.is_reading:
-                steps = sample_steps(self._image, self.layers, self._read_settings(), composite, result, corners)
+            if predicted is self.predicted and not self._sample.is_reading:
+                steps = sample_steps(self._image, self.layers, self._read_settings(), predicted, corners)
                 self._sample.start(steps, self._requests.post, self._is_valid, read)
 
-        self._requests.submit(
-            lambda engine, report: find_windows(engine, composite, result, report), done, key="windows"
-        )
+        self._requests.submit(lambda engine, report: find_windows(engine, predicted, report), done, key="windows")
 
     def _estimate_shadow(self) -> None:
         """Ask for the automatic values of the shadow, and show them if they are wanted."""
         composite = self.composite
-        if composite is None or self.result is None or self._read_settings().shadow is None:
+        if composite is None or self.predicted is None or self._read_settings().shadow is None:
             return
 
         def done(values: ShadowValues) -> None:

@@ -8,11 +8,10 @@ from pathlib import Path
 
 from gimp_bridge.background_queue import BackgroundQueue
 from gimp_bridge.client import EngineClient
-from gimp_bridge.color_messages import HarmonizeResponse
 from gimp_bridge.protocol import ModelInfo, ProgressUpdate
 from gimp_bridge.request_channel import ProgressCallback
 from harmonize_layer.core.batch import HarmonizeBatch
-from harmonize_layer.core.composite import LayerComposite
+from harmonize_layer.core.composite import PredictedComposite
 from harmonize_layer.core.cube_file import write_cube
 from harmonize_layer.core.engine_requests import EngineRequests
 from harmonize_layer.core.geometry import Window
@@ -59,8 +58,8 @@ class DialogPresenter:
         return self._preview.layers
 
     @property
-    def previewed(self) -> tuple[LayerComposite, HarmonizeResponse] | None:
-        """The composite and the engine's result, if the preview is up to date."""
+    def previewed(self) -> PredictedComposite | None:
+        """The composite and its prediction, if the preview is up to date."""
         return self._preview.current
 
     def start(self) -> None:
@@ -103,16 +102,16 @@ class DialogPresenter:
 
     def find_variants(self) -> None:
         """Show the layer harmonized in several ways, one after another."""
-        composite, result = self._preview.composite, self._preview.result
-        if composite is None or result is None:
+        predicted = self._preview.predicted
+        if predicted is None:
             return
-        for variant in variant_jobs(composite, result, self._read_settings(), self._models):
+        for variant in variant_jobs(predicted, self._read_settings(), self._models):
             self._find_variant(variant)
 
     def _find_variant(self, variant: VariantJob) -> None:
         def done(rgba: bytes) -> None:
-            if variant.result is self._preview.result:
-                window = variant.composite.window
+            if variant.predicted is self._preview.predicted:
+                window = variant.predicted.composite.window
                 self._view.show_variant(variant.model, variant.strength, window, variant.blended(rgba))
                 self._requests.show_status()
 
@@ -138,7 +137,7 @@ class DialogPresenter:
             self._preview.layers = done.layers
             messages_shown.extend([done.message] if done.message else [])
 
-        cuts_out = previewed is not None and bool(previewed[0].subject)
+        cuts_out = previewed is not None and bool(previewed.composite.subject)
         if not self._change_image(harmonize):
             return False
         if cuts_out:
@@ -163,11 +162,10 @@ class DialogPresenter:
             return False
 
         def save(engine: EngineClient) -> None:
-            composite, result = previewed
             if as_layer_mask:
-                check_layer_mask(layer, predicted=result.mask_predicted)
+                check_layer_mask(layer, predicted=previewed.result.mask_predicted)
             run = HarmonizeRun(self._image, [layer], self._read_settings(), engine, progress, likeliest=True)
-            refined = run.refined_mask(layer, composite, result)
+            refined = run.refined_mask(layer, previewed)
             if as_layer_mask:
                 save_as_layer_mask(self._image, layer, refined.share)
             else:

@@ -6,11 +6,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gimp_bridge.client import EngineClient
-from gimp_bridge.color_messages import Adjust, AdjustResult, HarmonizeResponse
+from gimp_bridge.color_messages import Adjust, AdjustResult
 from gimp_bridge.finish_messages import LayerFinish
 from gimp_bridge.request_channel import ProgressCallback
 from gimp_bridge.shadow_messages import ShadowValues
-from harmonize_layer.core.composite import LayerComposite
+from harmonize_layer.core.composite import PredictedComposite
 from harmonize_layer.core.detail import Detail
 from harmonize_layer.core.edge_preview import EdgePreview
 from harmonize_layer.core.finishing import FinishMeter, MeasuredLayer
@@ -42,8 +42,7 @@ class Preview:
 class PreviewJob:
     """Inputs of a preview.
 
-    composite: of the layer.
-    result: the engine's result for it.
+    predicted: the composite of the layer, and its prediction.
     settings: the sliders, and what else changes the result.
     detail: the magnified part; None = none is magnified.
     edges: of the composite; detail_edges: of the magnified part; None = the edges are not refined.
@@ -51,8 +50,7 @@ class PreviewJob:
     shadow: automatic values of the shadow; None = no shadow is shown.
     """
 
-    composite: LayerComposite
-    result: HarmonizeResponse
+    predicted: PredictedComposite
     settings: HarmonizeSettings
     detail: Detail | None = None
     edges: EdgePreview | None = None
@@ -62,9 +60,10 @@ class PreviewJob:
 
     def run(self, engine: EngineClient, report: ProgressCallback) -> Preview:
         """Ask the engine for all parts of the preview. Raises S2AMError."""
-        settings, composite, detail = self.settings, self.composite, self.detail
-        samples = self.result.samples if settings.result == "effect" else b""
-        request = Adjust(color_map=self.result.color_map, sliders=settings.sliders, samples=samples)
+        settings, detail = self.settings, self.detail
+        composite, result = self.predicted.composite, self.predicted.result
+        samples = result.samples if settings.result == "effect" else b""
+        request = Adjust(color_map=result.color_map, sliders=settings.sliders, samples=samples)
         adjusted = engine.adjust(request)
         finish = self.meter.measure(engine, settings.finish, adjusted.color_map, report) if self.meter else None
 
@@ -76,16 +75,17 @@ class PreviewJob:
             matte = self.detail_edges.refined(engine, settings.edges) if self.detail_edges else None
             part = detail, render_detail(engine, detail, adjusted, matte, finish_of(detail.window)), matte
         refined = self.edges.refined(engine, settings.edges) if self.edges else None
-        rgba = render_composite(engine, composite, self.result, adjusted, refined, finish_of(composite.window))
+        rgba = render_composite(engine, self.predicted, adjusted, refined, finish_of(composite.window))
         shadow = self._shadow(engine, refined, report)
         return Preview(adjusted, rgba, refined, part, finish, shadow)
 
     def _shadow(
         self, engine: EngineClient, refined: RefinedMask | None, report: ProgressCallback
     ) -> ShadowPlane | None:
-        if self.shadow is None or self.settings.shadow is None or self.composite.stack is None:
+        composite = self.predicted.composite
+        if self.shadow is None or self.settings.shadow is None or composite.stack is None:
             return None
-        masks = self.composite.mask_planes
-        if refined and self.composite.subject:
+        masks = composite.mask_planes
+        if refined and composite.subject:
             masks[-1] = refined.share.plane
-        return render_shadow_plane(engine, self.composite, masks, self.settings.shadow, self.shadow, report)
+        return render_shadow_plane(engine, composite, masks, self.settings.shadow, self.shadow, report)

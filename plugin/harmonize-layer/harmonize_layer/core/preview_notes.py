@@ -20,23 +20,24 @@ NOTICEABLE_RMSE = 2.0
 
 def preview_notes(layers: Sequence[HostLayer], job: PreviewJob, preview: Preview) -> list[str]:
     """Return the notes on a preview of the first of several layers."""
-    layer, start = layers[0], job.composite.start
+    layer, result = layers[0], job.predicted.result
+    composite = job.predicted.composite
     notes: list[str] = []
-    if not job.result.mask_certain:
+    if not result.mask_certain:
         notes.append("Perhaps nothing was pasted here: check that the tinted part is what you mean.")
-    low, confidence = job.result.confidence < LOW_CONFIDENCE, f"{job.result.confidence:.0%}"
+    low, confidence = result.confidence < LOW_CONFIDENCE, f"{result.confidence:.0%}"
     notes.append(f"Low confidence ({confidence}): the change is reduced." if low else f"Confidence: {confidence}.")
-    notes += job.result.notes
+    notes += result.notes
     notes += job.shadow.notes if job.shadow and job.settings.shadow and job.settings.shadow.automatic else ()
     if preview.adjusted.rmse > NOTICEABLE_RMSE:
         notes.append(f"As an effect the colors differ by about {preview.adjusted.rmse:.1f} of 255 from the full map.")
-    if start.metadata:
-        notes.append(_start_note(layer, start))
+    if composite.start.metadata:
+        notes.append(_start_note(layer, composite.start))
     if lacks_effect(layer):
         notes.append("Its layer effect is missing: Layer > Restore Harmonize Effects appends it again.")
     if len(layers) > 1:
         notes.append(f"Shown: the first of {len(layers)} layers.")
-    if job.settings.shadow and job.composite.stack is None:
+    if job.settings.shadow and composite.stack is None:
         notes.append("The preview leaves the shadow out: Apply shows it in the image.")
     return [*notes, *_finish_notes(layer, job, preview)]
 
@@ -57,7 +58,8 @@ def _finish_notes(layer: HostLayer, job: PreviewJob, preview: Preview) -> list[s
     if preview.finish is None:
         return []
     notes = list(preview.finish.found.notes) if job.settings.finish.automatic else []
-    shown = [job.composite.window] if job.composite.stack else []
+    composite = job.predicted.composite
+    shown = [composite.window] if composite.stack else []
     shown += [preview.detail[0].window] if preview.detail else []
     if any(preview.finish.sliders.values()) and all(window.scale < 1 for window in shown):
         if layer.passes_through:

@@ -6,18 +6,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gimp_bridge.client import EngineClient
-from gimp_bridge.color_messages import AdjustResult, HarmonizeResponse
+from gimp_bridge.color_messages import AdjustResult
 from gimp_bridge.finish_messages import LayerFinish
 from gimp_bridge.layer_pixels import PixelLayout, PixelSource, bytes_reader
-from harmonize_layer.core.composite import LayerComposite
+from harmonize_layer.core.composite import PredictedComposite
 from harmonize_layer.core.detail import Detail
 from harmonize_layer.core.masks import RefinedMask
 
 
 def render_composite(
     engine: EngineClient,
-    composite: LayerComposite,
-    result: HarmonizeResponse,
+    predicted: PredictedComposite,
     adjusted: AdjustResult,
     refined: RefinedMask | None = None,
     finish: LayerFinish | None = None,
@@ -26,15 +25,15 @@ def render_composite(
 
     Args:
         engine: the engine.
-        composite: the composite.
-        result: the engine's result for it.
+        predicted: the composite, and its prediction.
         adjusted: the color map.
         refined: the mask with refined edges; None = the composite's own.
         finish: of the layer of a stack; not of a composite, whose soft edges are mixed with the background.
     """
+    composite = predicted.composite
     columns, rows = composite.window.columns, composite.window.rows
     if composite.stack is None:
-        mask = refined.mask.plane if refined else result.mask
+        mask = refined.mask.plane if refined else predicted.result.mask
         source = PixelSource(bytes_reader(composite.rgba, 4 * columns), predicted=bytes_reader(mask, columns))
         return _render(engine, adjusted, columns, rows, source)
     part = Detail(
@@ -43,7 +42,7 @@ def render_composite(
         before=composite.stack.before,
         masks=tuple(composite.mask_planes),
         selection=b"" if composite.selection_is_reference else composite.selection,
-        predicted=result.mask if result.mask_predicted else b"",
+        predicted=predicted.predicted_mask,
         subject=composite.subject,
     )
     return render_detail(engine, part, adjusted, refined, finish)

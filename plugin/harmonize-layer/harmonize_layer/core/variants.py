@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from gimp_bridge.client import EngineClient
-from gimp_bridge.color_messages import HarmonizeResponse
 from gimp_bridge.protocol import ModelInfo
 from gimp_bridge.request_channel import ProgressCallback
-from harmonize_layer.core.composite import LayerComposite, predict_color_map
+from harmonize_layer.core.composite import PredictedComposite, predict_color_map
 from harmonize_layer.core.preview_job import PreviewJob
 from harmonize_layer.core.rendering import with_alpha
 from harmonize_layer.core.settings import HarmonizeSettings
@@ -22,38 +21,37 @@ class VariantJob:
     """One way of harmonizing the layer of a composite, colors only.
 
     model, strength: the arguments that it differs in.
-    result: the engine's result with the selected model.
+    predicted: the composite, and its prediction with the selected model.
     """
 
     model: str
     strength: float
-    composite: LayerComposite
-    result: HarmonizeResponse
+    predicted: PredictedComposite
     settings: HarmonizeSettings
 
     def run(self, engine: EngineClient, report: ProgressCallback) -> bytes:
         """Return what `render_composite` returns for it. Raises S2AMError."""
-        found = self.result
+        predicted = self.predicted
         if self.model != self.settings.model:
-            mask = found.mask if found.mask_predicted else b""
-            found = predict_color_map(engine, self.composite, self.model, report, likeliest=True, predicted=mask)
+            composite, mask = predicted.composite, predicted.predicted_mask
+            result = predict_color_map(engine, composite, self.model, report, likeliest=True, predicted=mask)
+            predicted = PredictedComposite(composite, result)
         settings = replace(self.settings, sliders=self.settings.sliders | {"strength": self.strength})
-        return PreviewJob(self.composite, found, settings).run(engine, report).rgba
+        return PreviewJob(predicted, settings).run(engine, report).rgba
 
     def blended(self, rgba: bytes) -> bytes:
         """Return the composite with the pixels of `run`, RGBA."""
-        stack = self.composite.stack
-        return stack.after(rgba) if stack else with_alpha(rgba, self.result.alpha)
+        stack = self.predicted.composite.stack
+        return stack.after(rgba) if stack else with_alpha(rgba, self.predicted.result.alpha)
 
 
 def variant_jobs(
-    composite: LayerComposite, result: HarmonizeResponse, settings: HarmonizeSettings, models: Sequence[ModelInfo]
+    predicted: PredictedComposite, settings: HarmonizeSettings, models: Sequence[ModelInfo]
 ) -> list[VariantJob]:
     """Return the variants of a composite.
 
     Args:
-        composite: the composite.
-        result: the engine's result for it.
+        predicted: the composite, and its prediction.
         settings: with the selected model.
         models: all models, the default first.
     """
@@ -62,6 +60,6 @@ def variant_jobs(
     settings = replace(settings, model=selected)
     strength = settings.sliders.get("strength", 1.0)
     return [
-        VariantJob(name, round(share * strength, 2), composite, result, settings)
+        VariantJob(name, round(share * strength, 2), predicted, settings)
         for name, share in first_variants(selected, names)
     ]

@@ -10,11 +10,10 @@ from gi.repository import Gimp, GimpUi, GLib, GObject, Gtk
 
 from gimp_bridge.background_queue import BackgroundQueue
 from gimp_bridge.client import EngineClient
-from gimp_bridge.color_messages import HarmonizeResponse
 from gimp_bridge.protocol import ModelInfo, ProgressUpdate
 from gimp_bridge.request_channel import ProgressCallback
 from harmonize_layer.core import settings
-from harmonize_layer.core.composite import LayerComposite, lacks_mask
+from harmonize_layer.core.composite import PredictedComposite, lacks_mask
 from harmonize_layer.core.geometry import Window
 from harmonize_layer.core.host import HostLayer
 from harmonize_layer.core.layers import reference_candidates
@@ -64,7 +63,7 @@ class HarmonizeDialog:
         GimpUi.init(TITLE)
         self._config, self._image, self._layers, self._engine = config, image, layers, engine
         self._presenter: DialogPresenter | None = None
-        self._previewed: tuple[LayerComposite, HarmonizeResponse] | None = None
+        self._previewed: PredictedComposite | None = None
         self._has_applied = self._is_applying = self._is_stopped = False
         self._window = GimpUi.ProcedureDialog.new(procedure, config, _(TITLE))
         self._window.set_ok_label(_("_Harmonize"))
@@ -98,7 +97,7 @@ class HarmonizeDialog:
         return bool(chosen == "automatic" and lacking)
 
     @property
-    def previewed(self) -> tuple[LayerComposite, HarmonizeResponse] | None:
+    def previewed(self) -> PredictedComposite | None:
         """See `DialogPresenter.previewed`, when the dialog was closed."""
         return self._previewed
 
