@@ -20,7 +20,7 @@ from research import console
 from research.comparison import BUDGET, System, limit_threads, measure_once, measuring_parser
 from s2am_common.atomic import atomic_write
 from s2am_engine.training.photo_cache import load_photographs
-from s2am_engine.training.training_data import SCENES, PairOptions, find_references, make_pair_source
+from s2am_engine.training.training_data import SCENES, PairFactory, PairOptions, find_references
 
 SYSTEM = System("concord", changes={"steps": 600})
 EVERYTHING = "all kinds"
@@ -54,7 +54,7 @@ def ablate(photos: Path, dataset: Path, runs: Path, names: Iterable[str], source
     references = find_references(photographs, torch.device("cpu"))
     for name in names:
         options = replace(sources, without=KINDS[name])
-        pairs = make_pair_source(photographs, BUDGET.size, BUDGET.batch, 1, options, references=references)
+        pairs = PairFactory(BUDGET.size, BUDGET.batch, options).source(photographs, 1, references)
         measure_once(name, SYSTEM, photographs, validation, dataset, runs, pairs)
 
 

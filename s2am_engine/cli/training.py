@@ -253,14 +253,14 @@ def show_pairs(options: argparse.Namespace) -> int:
     from s2am_engine.training.events import reading_progress
     from s2am_engine.training.photo_cache import load_photographs
     from s2am_engine.training.synthetic_pairs import draw_pair_sheet
-    from s2am_engine.training.training_data import make_pair_source
+    from s2am_engine.training.training_data import PairFactory
 
     chosen = pair_options(options)
     size = options.size or 192
     sheet = choose_output(None if options.sheet == NO_NAME else options.sheet, DEFAULT_SHEET, suffixes=SHEET_SUFFIXES)
     with ProgressDisplay(quiet=True) as progress:
         cached = load_photographs(options.photos, None, size, reading_progress(progress))
-    maker = make_pair_source(cached, size, min(options.count, 16), options.seed, chosen)
+    maker = PairFactory(size, min(options.count, 16), chosen).source(cached, options.seed)
     with atomic_write(sheet) as file:
         draw_pair_sheet(maker, options.count).save(file, "PNG")
     summary = {"sheet": str(sheet), "pairs": options.count, "photographs": len(cached)}

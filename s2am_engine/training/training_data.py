@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -167,68 +166,83 @@ def open_data(
         load_splits(folder, recipe, report)
     group.barrier()
     photographs, validation = load_splits(folder, recipe, ignore_events)
-    make = partial(make_pair_source, size=recipe.size, batch=recipe.batch, device=group.device, maker=maker_of(recipe))
+    factory = PairFactory(recipe.size, recipe.batch, options, group.device, maker_of(recipe))
     seen, unseen = (
-        None if recipe.light else find_references(some, group.device, report) for some in (photographs, validation)
+        None if recipe.light else find_references(each, group.device, report) for each in (photographs, validation)
     )
-    pairs = make(photographs, seed=seed + 1, options=options, references=seen)
-    alone = replace(options, scenes=None)
-    held_out = make(validation, seed=HELD_OUT_SEED, options=alone, references=unseen, crop=False)
+    pairs = factory.source(photographs, seed + 1, seen)
+    without_scenes = replace(factory, options=replace(options, scenes=None))
+    held_out = without_scenes.source(validation, HELD_OUT_SEED, unseen, crop=False)
     skipped = photographs.skipped + validation.skipped
     return Data(
         pairs, make_held_out(held_out), f"{len(photographs) + len(validation)} photographs of {folder}", skipped
     )
 
 
-def make_pair_source(
-    photographs: Sequence[Photograph],
-    size: int,
-    batch: int,
-    seed: int,
-    options: PairOptions,
-    *,
-    references: SimilarRegions | None = None,
-    device: torch.device | str = "cpu",
-    maker: type[PairMaker] = PairMaker,
-    crop: bool = True,
-) -> PairSource:
-    """Return synthetic pairs of photographs, and of scenes if the options name some.
+@dataclass(frozen=True)
+class PairFactory:
+    """Makes sources of synthetic pairs that share all but their photographs and random numbers.
 
-    Args:
-        photographs: with regions.
-        size: pixels per side.
-        batch: pairs per step and process.
-        seed: of all random numbers.
-        options: sources and kinds.
-        references: regions whose colors are taken over; None = any.
-        device: where the pairs are made.
-        maker: kind of the pairs; those of a detector include no scenes.
-        crop: take random windows of the photographs.
-
-    Raises:
-        EngineError: a folder of the options has no usable data.
+    size: pixels per side.
+    batch: pairs per step and process.
+    options: sources and kinds.
+    device: where the pairs are made.
+    maker: kind of the pairs; those of a detector include no scenes.
     """
-    piece = batch if torch.device(device).type == "cuda" else PIECE
-    pairs = maker(
-        size,
-        batch,
-        seed,
-        photographs=photographs,
-        kinds=options.kinds,
-        recoloring=options.recoloring,
-        styles=ColorStyles.load(options.styles, device) if options.styles else None,
-        references=references,
-        device=device,
-        piece_size=piece,
-        crop=crop,
-    )
-    if options.scenes is None or SCENES in options.without or maker is DetectionPairs:
-        return pairs
-    scenes = load_scenes(options.scenes, held_out=False, long_side=LONG_SIDE)
-    of_scenes = (SceneLightPairs if maker is LocalLightPairs else ScenePairs)(
-        size, batch, seed + 1, scenes=scenes, device=device
-    )
-    return MixedPairs(size, batch, seed, piece_size=piece, sources=(pairs, of_scenes), share=SCENE_SHARE)
+
+    size: int
+    batch: int
+    options: PairOptions = field(default_factory=PairOptions)
+    device: torch.device | str = "cpu"
+    maker: type[PairMaker] = PairMaker
+
+    def source(
+        self,
+        photographs: Sequence[Photograph],
+        seed: int,
+        references: SimilarRegions | None = None,
+        *,
+        crop: bool = True,
+    ) -> PairSource:
+        """Return pairs of photographs, and of scenes if the options name some.
+
+        Args:
+            photographs: with regions.
+            seed: of all random numbers.
+            references: regions whose colors are taken over; None = any.
+            crop: take random windows of the photographs.
+
+        Raises:
+            EngineError: a folder of the options has no usable data.
+        """
+        options = self.options
+        piece = self.batch if torch.device(self.device).type == "cuda" else PIECE
+        pairs = self.maker(
+            self.size,
+            self.batch,
+            seed,
+            photographs=photographs,
+            kinds=options.kinds,
+            recoloring=options.recoloring,
+            styles=ColorStyles.load(options.styles, self.device) if options.styles else None,
+            references=references,
+            device=self.device,
+            piece_size=piece,
+            crop=crop,
+        )
+        scenes = self._scenes(seed + 1)
+        if scenes is None:
+            return pairs
+        return MixedPairs(self.size, self.batch, seed, piece_size=piece, sources=(pairs, scenes), share=SCENE_SHARE)
+
+    def _scenes(self, seed: int) -> PairSource | None:
+        """Return pairs of the scenes that the options name; None if they name none, or leave them out."""
+        options = self.options
+        if options.scenes is None or SCENES in options.without or self.maker is DetectionPairs:
+            return None
+        scenes = load_scenes(options.scenes, held_out=False, long_side=LONG_SIDE)
+        kind = SceneLightPairs if self.maker is LocalLightPairs else ScenePairs
+        return kind(self.size, self.batch, seed, scenes=scenes, device=self.device)
 
 
 def maker_of(recipe: Recipe) -> type[PairMaker]:
