@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
@@ -80,41 +80,72 @@ def harmonize_batch(
         FileError: the background cannot be read, or both the background and the folder of the masks are missing.
         ModelError: the model is unknown or damaged.
     """
-    fixed = settings.background or settings.cutout
-    image = None if fixed is None else load_image(fixed)
-    if image is None and (settings.masks is None or not is_folder(settings.masks)):
+    fixed = _read_fixed_image(settings)
+    with models.using(settings.model):
+        pass  # a model that cannot be loaded would otherwise be reported for every item
+    run = _BatchRun(settings, models, fixed, len(items), report, progress or (lambda _: None))
+    failed = run_batch(items, run.process, run.record)
+    run.progress(1.0)
+    if sheet is not None and run.pairs:
+        run.write_sheet(sheet)
+    return failed
+
+
+def _read_fixed_image(settings: BatchSettings) -> ImageData | None:
+    """Read the background or cutout of all items; None if they are composites.
+
+    Raises:
+        FileError: it cannot be read, or composites have no folder of masks.
+    """
+    path = settings.background or settings.cutout
+    if path is not None:
+        return load_image(path)
+    if settings.masks is None or not is_folder(settings.masks):
         raise FileError(
             "Composites need a folder with their masks, and cutouts need a background: choose one of the two.",
             code="file.no-masks",
         )
-    with models.using(settings.model):
-        pass  # a model that cannot be loaded would otherwise be reported for every item
-    names: list[str] = []
-    pairs: list[BeforeAfter] = []
+    return None
 
-    def collect(event: BatchEvent[BeforeAfter]) -> None:
-        if event.result is not None and len(pairs) < MAX_SHEET_PAIRS:
-            names.append(event.item.source.name)
-            pairs.append(event.result)
-        report(event)
 
-    numbers = {id(item): number for number, item in enumerate(items)}
+@dataclass
+class _BatchRun:
+    """A running batch; for the fields see `harmonize_batch`.
 
-    def process(item: BatchItem) -> BeforeAfter:
-        def share(done: float) -> None:
-            if progress:
-                progress((numbers[id(item)] + done) / len(items))
+    fixed: background or cutout of all items; None = they are composites.
+    total: number of items.
+    started: index of the item that was started last.
+    names, pairs: of the images on the contact sheet.
+    """
 
-        return _harmonize_item(item, settings, image, models, share)
+    settings: BatchSettings
+    models: LoadedModels
+    fixed: ImageData | None
+    total: int
+    report: Callable[[BatchEvent[BeforeAfter]], None]
+    progress: FractionCallback
+    started: int = 0
+    names: list[str] = field(default_factory=list)
+    pairs: list[BeforeAfter] = field(default_factory=list)
 
-    failed = run_batch(items, process, collect)
-    if progress:
-        progress(1.0)
-    if sheet is not None and pairs:
-        write_contact_sheet(
-            sheet, pairs, names, ("before", "after"), SHEET_IMAGE_SIDE, across=1 if len(pairs) < 8 else 3
+    def process(self, item: BatchItem) -> BeforeAfter:
+        """Harmonize and write an item."""
+        return _harmonize_item(
+            item, self.settings, self.fixed, self.models, lambda done: self.progress((self.started + done) / self.total)
         )
-    return failed
+
+    def record(self, event: BatchEvent[BeforeAfter]) -> None:
+        """Keep the pair of an event for the contact sheet, and pass the event on."""
+        self.started = event.index
+        if event.result is not None and len(self.pairs) < MAX_SHEET_PAIRS:
+            self.names.append(event.item.source.name)
+            self.pairs.append(event.result)
+        self.report(event)
+
+    def write_sheet(self, path: Path) -> None:
+        """Write the contact sheet."""
+        across = 1 if len(self.pairs) < 8 else 3
+        write_contact_sheet(path, self.pairs, self.names, ("before", "after"), SHEET_IMAGE_SIDE, across=across)
 
 
 def name_outputs(items: Sequence[BatchItem], pattern: str, suffix: str = "") -> list[BatchItem]:
