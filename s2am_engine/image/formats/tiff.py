@@ -12,7 +12,7 @@ import logging
 import math
 import struct
 from collections.abc import Container
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +60,8 @@ _READ_AHEAD = 2**24  # bytes of the file that tifffile buffers
 _WRITE_AHEAD = 2**24  # bytes that are compressed before the first of them is written
 _MAX_PAGES = 1000  # to count
 _MAX_RESOLUTION = 2.0**32 - 1
+_Field: TypeAlias = "tuple[int | str, int, int, bytes | tuple[int, ...], bool]"
+"""A field for TiffWriter: tag, type, count, value, and whether only the first page has it."""
 _UNREADABLE = f"is stored in a way that is not supported: {CONVERT_FIRST}"
 
 _OLD = f"has the JPEG compression of 1992, which was replaced in 1995 and few programs read: {CONVERT_FIRST}"
@@ -249,20 +251,7 @@ def write_tiff(
     """
     metadata = image.metadata
     tiff = TiffBytes(exif.normalize_exif(metadata.exif)[0] or _NO_EXIF)
-    own = exif.STRUCTURE | _RESOLUTION
-    fields: list[tuple[int | str, int, int, bytes | tuple[int, ...], bool]] = [
-        (_POINTERS.get(tag, tag), entry.kind, entry.count, _field_value(tiff, entry), True)
-        for tag, entry in tiff.directory(tiff.first).entries.items()
-        if tag not in own
-    ]
-    for tag, kind, value in ((_XMP, 1, metadata.xmp), (_IPTC, 7, metadata.iptc)):
-        if value:
-            fields.append((tag, kind, len(value), value, True))
-    samples = image.samples()
-    extra = [] if image.alpha is None else ["unassalpha"]
-    if image.selection is not None:
-        samples = np.dstack([samples, image.selection])
-        extra.append("unspecified")
+    samples, extra = _samples_with_selection(image)
     resolution = storable_resolution(metadata.dpi, 1 / _MAX_RESOLUTION, _MAX_RESOLUTION)
     rows = max(1, 2**18 // (samples.nbytes // len(samples)))
     output: Any = ReportingFile(file, -(-len(samples) // rows), progress)  # one piece for each strip
@@ -284,7 +273,7 @@ def write_tiff(
                 metadata=None,
                 software=False,
                 buffersize=_WRITE_AHEAD,
-                extratags=fields,
+                extratags=_extra_fields(tiff, metadata),
             )
         except struct.error as error:
             message = "cannot be written: TIFF stores at most 4 GB; choose PNG or scale the image down"
@@ -292,6 +281,29 @@ def write_tiff(
     if not resolution:  # TiffWriter stores one pixel per unit, which other programs take for 1 dpi
         _remove_fields(file, tiff.order, _RESOLUTION)
     return omitted_contents(image, {"exif", "xmp", "iptc", "selection"} | ({"dpi"} if resolution else set()))
+
+
+def _samples_with_selection(image: ImageData) -> tuple[NDArray[Any], list[str]]:
+    """Return H×W×C samples (H×W for gray alone), and the kinds of the channels behind the colors for TiffWriter."""
+    samples = image.samples()
+    kinds = [] if image.alpha is None else ["unassalpha"]
+    if image.selection is None:
+        return samples, kinds
+    return np.dstack([samples, image.selection]), [*kinds, "unspecified"]
+
+
+def _extra_fields(tiff: TiffBytes, metadata: Metadata) -> list[_Field]:
+    """Return the fields of the EXIF data's first directory that are not the image's own, XMP and IPTC."""
+    own = exif.STRUCTURE | _RESOLUTION
+    fields: list[_Field] = [
+        (_POINTERS.get(tag, tag), entry.kind, entry.count, _field_value(tiff, entry), True)
+        for tag, entry in tiff.directory(tiff.first).entries.items()
+        if tag not in own
+    ]
+    for tag, kind, value in ((_XMP, 1, metadata.xmp), (_IPTC, 7, metadata.iptc)):
+        if value:
+            fields.append((tag, kind, len(value), value, True))
+    return fields
 
 
 def _field_value(tiff: TiffBytes, entry: TiffEntry) -> bytes | tuple[int, ...]:
