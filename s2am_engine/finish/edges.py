@@ -136,6 +136,11 @@ class Surroundings:
         """The background's light inside the edges, n×m×3, 0 to 255."""
         return np.asarray(self.background * (self.light[..., None] / np.float32(255)), np.float32)
 
+    @cached_property
+    def halved(self) -> Surroundings:
+        """The fields for an image of half the size."""
+        return self.scaled(0.5)
+
     def at(
         self, field: Bytes | Floats, top: int, left: int, height: int, width: int, out: Floats | None = None
     ) -> Floats:
@@ -202,25 +207,41 @@ def decontaminate(
     box = bounding_box(alpha < 1 if layer else (alpha > 0) & (alpha < 1))
     if box is None:
         return
-    part = tuple(
-        slice(max(0, first - EDGE_REACH), last + EDGE_REACH) for first, last in ((box[1], box[3]), (box[0], box[2]))
+    part = (
+        _even_part(box[1], box[3], corner[0], alpha.shape[0]),
+        _even_part(box[0], box[2], corner[1], alpha.shape[1]),
     )
     colors, shown = colors[part], alpha[part]
-    place = corner[0] + part[0].start, corner[1] + part[1].start
+    half = _HalfResolution((corner[0] + part[0].start, corner[1] + part[1].start), shown.shape)
     share = strength * (1 - cv2.pow(shown, 4))
-    inner = _nearby(colors, _opacity_weight(shown), around, around.foreground, place, scratch, "weights")
-    spare = scratch.floats("change", colors.shape)
-    if layer:
-        wanted = inner
-    else:
-        weight = _opacity_weight(1 - shown)
-        wanted = _nearby(colors, weight, around, around.background, place, scratch, "other")
-        cv2.subtract(inner, wanted, dst=inner)
-        cv2.add(wanted, times(inner, shown, out=inner, spare=spare), dst=wanted)
-        share *= np.minimum(shown / _RAMP, 1)
     share[shown >= 1] = 0
-    cv2.subtract(wanted, colors, dst=wanted)
-    cv2.add(colors, times(wanted, share, out=wanted, spare=spare), dst=colors)
+    near = half.nearby(colors, _opacity_weight(shown), around, around.foreground, scratch)
+    wanted = near
+    if not layer:
+        wanted = half.nearby(colors, _opacity_weight(1 - shown), around, around.background, scratch)
+        share *= np.minimum(shown / _RAMP, 1)
+        cv2.subtract(near, wanted, dst=near)
+    change = half.enlarged(wanted, scratch)
+    spare = scratch.floats("weights", colors.shape)
+    cv2.subtract(change, colors, dst=change)
+    cv2.add(colors, times(change, share, out=change, spare=spare), dst=colors)
+    if not layer:  # the foreground's share of the wanted colors
+        change = half.enlarged(near, scratch)
+        share *= shown
+        cv2.add(colors, times(change, share, out=change, spare=spare), dst=colors)
+
+
+def _even_part(first: int, last: int, corner: int, length: int) -> slice:
+    """Return the part of an axis that pixels depend on, from an even pixel of the image to another if possible.
+
+    Args:
+        first: the first pixel.
+        last: the last one + 1.
+        corner: place in the image of the axis' first pixel.
+        length: of the axis.
+    """
+    start, stop = first - EDGE_REACH, last + EDGE_REACH
+    return slice(max(0, start - (corner + start) % 2), min(length, stop + (corner + stop) % 2))
 
 
 def _opacity_weight(alpha: Floats) -> Floats:
@@ -228,46 +249,49 @@ def _opacity_weight(alpha: Floats) -> Floats:
     return np.asarray(cv2.pow(alpha, 8), np.float32)
 
 
-def _nearby(
-    colors: Floats,
-    weight: Floats,
-    around: Surroundings,
-    beyond: Bytes,
-    place: tuple[int, int],
-    scratch: Scratch,
-    name: str,
-) -> Floats:
-    """Return the weighted mean of the colors nearby, and of the surroundings where there is little weight.
+class _HalfResolution:
+    """Smooth colors of a block at half its resolution. The pairs of pixels are the same in all blocks."""
 
-    It is computed at half the resolution, as it is smooth; the pairs of pixels are the same in all blocks.
+    def __init__(self, place: tuple[int, int], shape: tuple[int, ...]) -> None:
+        """Take the row and column of the block in the image, and its shape (h, w)."""
+        self._shape = shape
+        top, left = (each % 2 for each in place)
+        bottom, right = (shape[0] + top) % 2, (shape[1] + left) % 2
+        self._beyond = top, bottom, left, right
+        self._place = (place[0] - top) // 2, (place[1] - left) // 2
+        self._size = (left + shape[1] + right) // 2, (top + shape[0] + bottom) // 2
 
-    Args:
-        colors: h×w×3.
-        weight: h×w.
-        around: the surroundings.
-        beyond: one of their fields.
-        place: row and column of the colors in the image.
-        scratch: memory of the thread, whose array “change” is overwritten.
-        name: of its array for the result.
-    """
-    height, width = weight.shape
-    top, left = (each % 2 for each in place)
-    bottom, right = (height + top) % 2, (width + left) % 2
-    size = (left + width + right) // 2, (top + height + bottom) // 2
+    def nearby(self, colors: Floats, weight: Floats, around: Surroundings, beyond: Bytes, scratch: Scratch) -> Floats:
+        """Return the weighted mean of the colors nearby, and of the surroundings where there is little weight.
 
-    def reduced(values: Floats) -> Floats:
-        padded = cv2.copyMakeBorder(values, top, bottom, left, right, cv2.BORDER_CONSTANT, value=0)
-        halved = cv2.resize(padded, size, interpolation=cv2.INTER_AREA)
-        return np.asarray(cv2.blur(halved, (_NEAR + 1, _NEAR + 1)), np.float32)
+        Args:
+            colors: h×w×3.
+            weight: h×w.
+            around: the surroundings.
+            beyond: one of their fields.
+            scratch: memory of the thread, whose array “change” is overwritten.
+        """
+        sums = self._mean(times(colors, weight, out=scratch.floats("change", colors.shape)))
+        weights = self._mean(weight)
+        field = around.halved.at(beyond, *self._place, *self._size[::-1])
+        cv2.scaleAdd(field, _LEAST_WEIGHT, sums, dst=sums)
+        np.add(weights, np.float32(_LEAST_WEIGHT), out=weights)
+        return times(sums, np.reciprocal(weights, out=weights), out=sums, spare=field)
 
-    sums, weights = reduced(times(colors, weight, out=scratch.floats("change", colors.shape))), reduced(weight)
-    field = around.scaled(0.5).at(beyond, (place[0] - top) // 2, (place[1] - left) // 2, *size[::-1])
-    cv2.scaleAdd(field, _LEAST_WEIGHT, sums, dst=sums)
-    np.add(weights, np.float32(_LEAST_WEIGHT), out=weights)
-    near = times(sums, np.reciprocal(weights, out=weights), out=sums)
-    full = scratch.floats(name, (2 * size[1], 2 * size[0], 3))
-    cv2.resize(near, (2 * size[0], 2 * size[1]), dst=full, interpolation=cv2.INTER_LINEAR)
-    return np.asarray(full[top : top + height, left : left + width], np.float32)
+    def _mean(self, values: Floats) -> Floats:
+        """Return the mean of values of the block nearby."""
+        if any(self._beyond):
+            values = np.asarray(cv2.copyMakeBorder(values, *self._beyond, cv2.BORDER_CONSTANT, value=0), np.float32)
+        halved = cv2.resize(values, self._size, interpolation=cv2.INTER_AREA)
+        return np.asarray(cv2.blur(halved, (_NEAR + 1, _NEAR + 1), dst=halved), np.float32)
+
+    def enlarged(self, colors: Floats, scratch: Scratch) -> Floats:
+        """Return colors at the resolution of the block, in the array “change” of the thread's memory."""
+        width, height = 2 * self._size[0], 2 * self._size[1]
+        full = scratch.floats("change", (height, width, 3))
+        cv2.resize(colors, (width, height), dst=full, interpolation=cv2.INTER_LINEAR)
+        top, _, left, _ = self._beyond
+        return np.asarray(full[top : top + self._shape[0], left : left + self._shape[1]], np.float32)
 
 
 def wrap_light(colors: Floats, light: Floats, strength: float, scratch: Scratch) -> None:

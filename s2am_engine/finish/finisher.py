@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Applying a finish to recolored pixels of any size and depth, in place, in blocks that overlap by what they need.
 
-Strips of rows are finished in several threads. A block needs pixels around it as they were before: rows next to the
-borders of a strip are copied before it or its neighbor is changed, those above and to the left of a block before its
-neighbors are. So the result does not depend on strips and blocks, and only these copies and a few blocks of floats are
-allocated.
+Several threads finish the blocks. A block needs pixels around it as they were before: blocks are read in order, one at
+a time, and the pixels that later blocks need are copied before a block is changed. So the result does not depend on
+blocks and threads, and only these copies and a few blocks of floats are allocated.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from threading import Lock, local
@@ -17,6 +17,7 @@ from threading import Lock, local
 import cv2
 import numpy as np
 
+from s2am_engine.finish.blocks import BlockPart, OriginalPixels, shape_of, to_levels, with_surroundings, within
 from s2am_engine.finish.edges import EDGE_REACH, Surroundings, decontaminate, wrap_light
 from s2am_engine.finish.grain import AddedGrain, ReducedGrain, grain_stage
 from s2am_engine.finish.measurement import FinishMeasurement
@@ -28,11 +29,8 @@ from s2am_engine.image.arrays import bounding_box, full_scale
 from s2am_engine.strip_threads import run_in_threads
 from s2am_engine.types import Floats, FractionCallback, Mask, Pixels
 
-_Part = tuple[slice, slice]
-
-_STRIP_ROWS = 512
-_BLOCK_COLUMNS = 384
-_BLOCK_ROWS = 256  # smaller blocks keep two threads waiting for the interpreter lock, larger ones need more memory
+_BLOCK_ROWS, _BLOCK_COLUMNS = 128, 256  # the float copies of a block fit the L2 cache
+_SOFT_COLUMNS = 128  # of blocks with soft edges
 _MAX_WORKERS = 8
 
 
@@ -63,7 +61,8 @@ class Finisher:
     @cached_property
     def reach(self) -> int:
         """Pixels to each side of a pixel that its result depends on."""
-        return self._reach_of_opaque + (EDGE_REACH if self.finish.decontaminate else 0)
+        needed = self._reach_of_opaque + (EDGE_REACH if self.finish.decontaminate else 0)
+        return needed + needed % 2  # edges are computed from pairs of pixels, which blocks should not divide
 
     @cached_property
     def _reach_of_opaque(self) -> int:
@@ -123,6 +122,8 @@ class Finisher:
         if found is None:
             return
         left, top, right, bottom = found
+        left -= left and (left + origin[0]) % 2  # see `reach`
+        top -= top and (first + top + origin[1]) % 2
         box = (left, first + top, right, first + bottom)
         job = _FinishJob(self, pixels, shown, layer_alpha, origin, box, whole=mask is None)
         job.run(progress, workers or min(os.cpu_count() or 1, _MAX_WORKERS))
@@ -132,7 +133,7 @@ class Finisher:
         colors: Floats,
         alpha: Floats | None,
         place: tuple[int, int],
-        inner: _Part,
+        inner: BlockPart,
         scratch: Scratch,
         *,
         layer: bool,
@@ -152,12 +153,13 @@ class Finisher:
             self._light.apply(colors, *place, finish.light, scratch)
         if finish.decontaminate and around is not None and alpha is not None:
             decontaminate(colors, alpha, around, place, finish.decontaminate, scratch, layer=layer)
-            outer, inner = _surrounded(inner, self._reach_of_opaque, alpha.shape)
+            outer = with_surroundings(inner, self._reach_of_opaque, alpha.shape)
+            inner = within(inner, outer)
             colors, alpha, place = colors[outer], alpha[outer], _moved(place, outer)
         if finish.sharpness:
             change = soften if finish.sharpness < 0 else unsharp_mask
             change(colors, abs(finish.sharpness), alpha if layer else None, scratch)
-        colors = self._grain(colors, place, inner) if isinstance(self._grain, ReducedGrain) else colors[inner]
+        colors = self._grain(colors, place, inner, scratch) if isinstance(self._grain, ReducedGrain) else colors[inner]
         (top, left), (height, width) = _moved(place, inner), colors.shape[:2]
         if finish.light_wrap and around is not None and around.has_light(top, left, height, width):
             light = scratch.floats("weights", colors.shape)
@@ -185,8 +187,6 @@ class _FinishJob:
 
     box: left, top, right, bottom of the pixels to change.
     whole: the change is not weighted by the mask.
-    seams: copies of the rows around the borders between strips that are being finished, by the border's row.
-    half_used: the borders of which one strip is finished.
     memory: the `Scratch` of each thread.
     """
 
@@ -197,120 +197,84 @@ class _FinishJob:
     origin: tuple[int, int]
     box: tuple[int, int, int, int]
     whole: bool = False
-    seams: dict[int, Pixels] = field(default_factory=dict)
-    half_used: set[int] = field(default_factory=set)
     lock: Lock = field(default_factory=Lock)
     memory: local = field(default_factory=local)
 
     def run(self, progress: FractionCallback | None, workers: int) -> None:
-        _, top, _, bottom = self.box
-        _ = self.finisher.reach  # prepares the grain as well, before the threads need it
-        strips = [slice(y, min(y + _STRIP_ROWS, bottom)) for y in range(top, bottom, _STRIP_ROWS)]
-        run_in_threads(self._finish_strip, strips, progress, workers)
+        """Finish all blocks. `reach` prepares the grain as well, before the threads need it."""
+        originals = OriginalPixels(self.pixels, self.box, self.finisher.reach)
+        blocks = list(self._blocks())
+        waiting = iter(blocks)
+
+        def finish_next(_: BlockPart) -> None:
+            with self.lock:  # read in order, before another thread changes what is read
+                task = self._read(next(waiting), originals)
+            if task is not None:
+                self._finish(task)
+
+        run_in_threads(finish_next, blocks, progress, workers)
         if progress:
             progress(1.0)
 
-    def _borders(self, strip: slice) -> list[int]:
-        """Return the rows at which a strip borders on another."""
-        _, top, _, bottom = self.box
-        return [row for row in (strip.start, strip.stop) if top < row < bottom]
+    @property
+    def shown(self) -> Mask:
+        """The foreground's share, or the layer's transparency."""
+        return self.mask if self.layer_alpha is None else self.layer_alpha
 
-    def _keep_seams(self, strip: slice) -> None:
-        """Copy the rows around the borders of a strip, unless a neighbor has; neither has been changed before that."""
-        if self.finisher.reach:
-            with self.lock:
-                for row in self._borders(strip):
-                    if row not in self.seams:
-                        self.seams[row] = self.pixels[self._rows_around(row), self._columns()].copy()
+    def _blocks(self) -> Iterator[BlockPart]:
+        """Yield the blocks, row after row. Those with soft edges are smaller, as they depend on more around them."""
+        left, top, right, bottom = self.box
+        height, *widths = (max(each, self.finisher.reach) for each in (_BLOCK_ROWS, _BLOCK_COLUMNS, _SOFT_COLUMNS))
+        for row in range(top, bottom, height):
+            rows = slice(row, min(row + height, bottom))
+            column = left
+            while column < right:
+                for width in widths:
+                    block = rows, slice(column, min(column + width, right))
+                    if self._is_opaque(block):
+                        break
+                yield block
+                column = block[1].stop
 
-    def _release_seams(self, strip: slice) -> None:
-        """Drop the copies that no other strip needs."""
-        with self.lock:
-            for row in self._borders(strip):
-                if row in self.half_used:
-                    self.seams.pop(row, None)
-                self.half_used.add(row)
+    def _with_surroundings(self, block: BlockPart) -> BlockPart:
+        return with_surroundings(block, self.finisher.reach, self.mask.shape)
 
-    def _rows_around(self, row: int) -> slice:
-        reach = self.finisher.reach
-        return slice(max(0, row - reach), min(len(self.pixels), row + reach))
+    def _is_opaque(self, block: BlockPart) -> bool:
+        """Return whether there are no soft edges in a block and around it."""
+        return _is_full(self.shown[self._with_surroundings(block)])
 
-    def _columns(self) -> slice:
-        """Return the columns of the box and those that it depends on."""
-        reach = self.finisher.reach
-        return slice(max(0, self.box[0] - reach), min(self.pixels.shape[1], self.box[2] + reach))
+    def _place(self, part: BlockPart) -> tuple[int, int]:
+        """Return the row and column of a part of the pixels in the image that was measured."""
+        return part[0].start + self.origin[1], part[1].start + self.origin[0]
 
-    def _finish_strip(self, strip: slice) -> None:
-        """Finish a strip in bands of blocks; the rows above a band are kept before they are changed."""
-        self._keep_seams(strip)
-        reach, columns = self.finisher.reach, self._columns()
-        above = self._original_rows(max(0, strip.start - reach), strip.start, strip)
-        for top in range(strip.start, strip.stop, _BLOCK_ROWS):
-            bottom = min(top + _BLOCK_ROWS, strip.stop)
-            below = self._original_rows(bottom, min(len(self.pixels), bottom + reach), strip)
-            still_needed = max(0, reach - (bottom - top))  # of the rows above
-            lowest = self.pixels[max(top, bottom - reach) : bottom, columns]
-            kept = np.concatenate([above[max(0, len(above) - still_needed) :], lowest])
-            self._finish_band(above, slice(top, bottom), below)
-            above = kept
-        self._release_seams(strip)
-
-    def _original_rows(self, first: int, last: int, strip: slice) -> Pixels:
-        """Return rows as they were before; those outside the strip may have been changed by another thread."""
-        columns = self._columns()
-        if first < strip.stop < last:
-            inside, beyond = (first, strip.stop), (strip.stop, last)
-            return np.concatenate([self._original_rows(start, stop, strip) for start, stop in (inside, beyond)])
-        border = strip.start if last <= strip.start else strip.stop
-        if (strip.start <= first and last <= strip.stop) or border not in self.seams:
-            return self.pixels[first:last, columns]
-        kept = self._rows_around(border)
-        return self.seams[border][first - kept.start : last - kept.start]
-
-    def _finish_band(self, above: Pixels, rows: slice, below: Pixels) -> None:
-        """Finish some rows.
-
-        Args:
-            above: the rows above that they depend on, as they were before, and the columns of `_columns`.
-            rows: the rows to finish.
-            below: the rows below that they depend on.
-        """
-        every, reach = self._columns(), self.finisher.reach
-        before = self.pixels[rows, every.start : self.box[0]]  # the columns before a block, as they were
-        for start in range(self.box[0], self.box[2], _BLOCK_COLUMNS):
-            block = (rows, slice(start, min(start + _BLOCK_COLUMNS, self.box[2])))
-            columns = slice(start - before.shape[1], min(every.stop, block[1].stop + reach))
-            seen = slice(columns.start - every.start, columns.stop - every.start)
-            around = _Around(above[:, seen], before, self.pixels[rows, start : columns.stop], below[:, seen])
-            before = around.columns_before(block[1].stop - start, reach)
-            whole = (slice(rows.start - len(above), rows.stop + len(below)), columns)
-            self._finish_block(around, whole, block)
-
-    def _finish_block(self, around: _Around, whole: _Part, block: _Part) -> None:
-        """Finish one block: `whole` and `block` are places in the pixels, with and without what is around the block."""
+    def _read(self, block: BlockPart, originals: OriginalPixels) -> _Task | None:
+        """Return a block as it was before, with what is around it, if the finish changes it."""
+        around = originals.enter(block)
         finisher, layer = self.finisher, self.layer_alpha is not None
-        mask, target = self.mask[block], self.pixels[block][..., :3]
-        shown = (self.mask if self.layer_alpha is None else self.layer_alpha)[whole]
-        opaque = _is_full(shown)
+        mask, opaque = self.mask[block], self._is_opaque(block)
         everywhere = (opaque and not layer) or _is_full(mask)
-        place = block[0].start + self.origin[1], block[1].start + self.origin[0]
+        place = self._place(block)
         if not ((everywhere or mask.any()) and finisher.changes_block(*place, *mask.shape, opaque=opaque)):
-            return
-        outer, inner = _surrounded(around.inner(mask.shape), finisher.reach_of(opaque=opaque), shown.shape)
-        scratch = self._scratch()
-        colors = scratch.floats("colors", (outer[0].stop - outer[0].start, outer[1].stop - outer[1].start, 3))
-        around.read(outer, colors)
-        alpha = None if opaque or not finisher.uses_alpha(layer=layer) else _unit(shown[outer])
-        place = place[0] - inner[0].start, place[1] - inner[1].start
-        finished = finisher.finish_block(colors, alpha, place, inner, scratch, layer=layer)
-        if not (everywhere or self.whole):
-            before = _to_levels(target, scratch.floats("change", target.shape))
-            change = scratch.floats("weights", target.shape)
-            cv2.subtract(finished, before, dst=change)
-            times(change, _unit(mask), out=change, spare=scratch.floats("other", target.shape))
-            finished = np.asarray(cv2.add(change, before, dst=change), np.float32)
+            return None
+        outer = with_surroundings(block, finisher.reach_of(opaque=opaque), self.mask.shape)
+        colors = self._scratch().floats("colors", (*shape_of(outer), 3))
+        around.read(within(outer, self._with_surroundings(block)), colors)
+        return _Task(block, outer, colors, opaque, everywhere)
+
+    def _finish(self, task: _Task) -> None:
+        """Finish a block."""
+        layer, scratch = self.layer_alpha is not None, self._scratch()
+        mask, target = self.mask[task.block], self.pixels[task.block][..., :3]
+        alpha = None if task.opaque or not self.finisher.uses_alpha(layer=layer) else _unit(self.shown[task.outer])
+        place, inner = self._place(task.outer), within(task.block, task.outer)
+        finished = self.finisher.finish_block(task.colors, alpha, place, inner, scratch, layer=layer)
+        if not (task.everywhere or self.whole):
+            before = to_levels(target, scratch.floats("change", target.shape))
+            cv2.subtract(finished, before, dst=finished)
+            times(finished, _unit(mask), out=finished, spare=scratch.floats("weights", target.shape))
+            cv2.add(finished, before, dst=finished)
         result = _to_depth(finished, target)
-        if everywhere:
+        if task.everywhere:
             target[:] = result
         else:
             target[:] = cv2.copyTo(result, (mask > 0).view(np.uint8), np.ascontiguousarray(target))
@@ -324,49 +288,19 @@ class _FinishJob:
 
 
 @dataclass(frozen=True, eq=False)
-class _Around:
-    """Pixels of a block and around it, as they were before.
+class _Task:
+    """A block that was read.
 
-    above: the rows above. before: the columns before, in the block's rows. after: the block and the columns after it.
-    below: the rows below.
+    block: its place in the pixels. outer: the same with what it depends on.
+    colors: of the outer part, h×w×3 in 8-bit levels, in the memory of the thread.
+    opaque: there are no soft edges in it and around it. everywhere: all pixels of the block are changed completely.
     """
 
-    above: Pixels
-    before: Pixels
-    after: Pixels
-    below: Pixels
-
-    def inner(self, shape: tuple[int, ...]) -> _Part:
-        """Return the place of the block, of a shape (h, w)."""
-        top, left = len(self.above), self.before.shape[1]
-        return slice(top, top + shape[0]), slice(left, left + shape[1])
-
-    def columns_before(self, width: int, reach: int) -> Pixels:
-        """Return a copy of the last columns, at most `reach`, up to the end of the block of a width."""
-        last = self.after[:, max(0, width - reach) : width]
-        missing = min(reach - last.shape[1], self.before.shape[1])
-        return np.concatenate([self.before[:, self.before.shape[1] - missing :], last], axis=1)
-
-    def read(self, part: _Part, out: Floats) -> None:
-        """Write a part to `out`, in 8-bit levels."""
-        middle, right = len(self.above), self.before.shape[1]
-        bottom = middle + len(self.after)
-        pieces = (self.above, 0, 0), (self.before, middle, 0), (self.after, middle, right), (self.below, bottom, 0)
-        rows, columns = part
-        for pixels, top, left in pieces:
-            y0, y1 = max(rows.start, top), min(rows.stop, top + pixels.shape[0])
-            x0, x1 = max(columns.start, left), min(columns.stop, left + pixels.shape[1])
-            if y0 < y1 and x0 < x1:
-                piece = pixels[y0 - top : y1 - top, x0 - left : x1 - left, :3]
-                _to_levels(piece, out[y0 - rows.start : y1 - rows.start, x0 - columns.start : x1 - columns.start])
-
-
-def _surrounded(inner: _Part, reach: int, shape: tuple[int, ...]) -> tuple[_Part, _Part]:
-    """Return a part of a block with what is around it up to a reach, and the place of the part in that."""
-    (y, bottom), (x, right) = ((each.start, each.stop) for each in inner)
-    top, left = max(0, y - reach), max(0, x - reach)
-    outer = slice(top, min(shape[0], bottom + reach)), slice(left, min(shape[1], right + reach))
-    return outer, (slice(y - top, bottom - top), slice(x - left, right - left))
+    block: BlockPart
+    outer: BlockPart
+    colors: Floats
+    opaque: bool
+    everywhere: bool
 
 
 def _is_full(mask: Mask) -> bool:
@@ -374,17 +308,9 @@ def _is_full(mask: Mask) -> bool:
     return bool(mask.min() >= full_scale(mask.dtype))
 
 
-def _moved(place: tuple[int, int], part: _Part) -> tuple[int, int]:
+def _moved(place: tuple[int, int], part: BlockPart) -> tuple[int, int]:
     """Return the row and column of a part of a block at a place."""
     return place[0] + part[0].start, place[1] + part[1].start
-
-
-def _to_levels(pixels: Pixels, out: Floats) -> Floats:
-    """Convert pixels to 8-bit levels."""
-    if pixels.dtype == np.uint8:
-        np.copyto(out, pixels)
-        return out
-    return np.multiply(pixels, np.float32(255 / full_scale(pixels.dtype)), out=out)
 
 
 def _unit(mask: Mask) -> Floats:

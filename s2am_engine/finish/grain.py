@@ -52,7 +52,8 @@ class AddedGrain:
     def __call__(self, colors: Floats, top: int, left: int, scratch: Scratch) -> None:
         """Add noise to colors (h, w, 3) in 8-bit levels of a block at (top, left) of the image, in place."""
         noise, level = (scratch.floats(name, colors.shape) for name in ("weights", "change"))
-        np.copyto(noise, noise_at(self.tiles, top, left, scratch.array("other", colors.shape, np.int16)))
+        # The integers are in the memory of the level, which is written later.
+        np.copyto(noise, noise_at(self.tiles, top, left, scratch.array("change", colors.shape, np.int16)))
         cv2.LUT(repeat_channels(_luma_levels(colors)), self.table, dst=level)
         cv2.multiply(noise, level, dst=noise)
         cv2.add(colors, noise, dst=colors)
@@ -69,9 +70,15 @@ class _Band:
     weights: Floats
     threshold: Floats
 
-    def share(self, detail: Floats, luma: Bytes) -> Floats:
-        """Return the share (h, w) of the local energy of a band (h, w, 3) that is noise; luma: (h, w)."""
-        energy = cv2.transform(cv2.multiply(detail, detail), self.weights)
+    def share(self, detail: Floats, luma: Bytes, squares: Floats) -> Floats:
+        """Return the share (h, w) of the local energy of a band (h, w, 3) that is noise.
+
+        Args:
+            detail: the band.
+            luma: (h, w).
+            squares: array of the shape of the band, to be overwritten.
+        """
+        energy = cv2.transform(cv2.multiply(detail, detail, dst=squares), self.weights)
         cv2.blur(energy, (_LOCAL, _LOCAL), dst=energy)
         np.maximum(energy, _LEAST_ENERGY, out=energy)
         cv2.divide(cv2.LUT(luma, self.threshold), energy, dst=energy)
@@ -95,13 +102,14 @@ class ReducedGrain:
         """Pixels to each side that the reduction depends on, with those up to the next pixel of the coarsest level."""
         return _pyramid_reach(len(self.bands)) + 2 ** len(self.bands) - 1
 
-    def __call__(self, colors: Floats, place: tuple[int, int], inner: tuple[slice, slice]) -> Floats:
+    def __call__(self, colors: Floats, place: tuple[int, int], inner: tuple[slice, slice], scratch: Scratch) -> Floats:
         """Return the inner part of colors (h, w, 3) in 8-bit levels with less noise.
 
         Args:
-            colors: a block with what the inner part depends on.
+            colors: a block with what the inner part depends on; modified.
             place: row and column of the block in the image: levels of the pyramid are the same in all blocks.
             inner: the part.
+            scratch: memory of the thread.
         """
         # The share of a band's local energy that is noise is reduced, the rest of the band stays as it is.
         pyramid, offsets = _aligned_pyramid(colors, place, inner, len(self.bands))
@@ -115,18 +123,24 @@ class ReducedGrain:
                     for each, offset in zip(inner, offsets, strict=True)
                 )
                 part = down, across
-            smooth = _expanded(pyramid[level + 1], part, fine.shape)
-            luma = _luma_levels(smooth)
-            found = np.asarray(cv2.subtract(fine[part], smooth, dst=smooth), np.float32)
-            times(found, self.bands[level].share(found, luma), out=found)
+            # Coarser bands are kept until the next one is added; the finest one is as large as the block.
+            found = _expanded(pyramid.pop(), part, fine.shape, scratch if level == 0 else None, "change")
+            luma = _luma_levels(found)
+            cv2.subtract(fine[part], found, dst=found)
+            spare = scratch.floats("weights", found.shape)
+            times(found, self.bands[level].share(found, luma, spare), out=found, spare=spare)
             if noise is not None:
-                cv2.add(found, _expanded(noise, part, fine.shape), dst=found)
+                cv2.add(found, _expanded(noise, part, fine.shape, scratch, "weights"), dst=found)
             noise = found
         assert noise is not None
-        cv2.multiply(noise, cv2.LUT(repeat_channels(luma), self.removed), dst=noise)
+        removed = scratch.floats("weights", noise.shape)
+        cv2.multiply(noise, cv2.LUT(repeat_channels(luma), self.removed, dst=removed), dst=noise)
         top, left = (each.start + offset - cut.start for each, offset, cut in zip(inner, offsets, part, strict=True))
         height, width = (each.stop - each.start for each in inner)
-        return np.asarray(cv2.subtract(colors[inner], noise[top : top + height, left : left + width]), np.float32)
+        finished = colors[inner]
+        return np.asarray(
+            cv2.subtract(finished, noise[top : top + height, left : left + width], dst=finished), np.float32
+        )
 
 
 def _pyramid_reach(count: int) -> int:
@@ -163,14 +177,26 @@ def _aligned_pyramid(
     return levels, (offsets[0], offsets[1])
 
 
-def _expanded(coarse: Floats, part: tuple[slice, ...], shape: tuple[int, ...]) -> Floats:
-    """Return a part of the next finer level, of a shape (h, w, 3), interpolated from a coarse level."""
+def _expanded(
+    coarse: Floats, part: tuple[slice, ...], shape: tuple[int, ...], scratch: Scratch | None, name: str
+) -> Floats:
+    """Return a part of the next finer level, interpolated from a coarse level.
+
+    Args:
+        coarse: the level.
+        part: the part.
+        shape: (h, w, 3) of the finer level.
+        scratch: memory of the thread for the result; None = new memory.
+        name: of its array.
+    """
     cuts, inner = [], []
     for each, length in zip(part, shape, strict=False):
         first, last = max(0, each.start // 2 - 1), min((each.stop + 1) // 2 + 1, (length + 1) // 2)
         cuts.append(slice(first, last))
         inner.append(slice(each.start - 2 * first, min(each.stop, length) - 2 * first))
-    return np.asarray(cv2.pyrUp(coarse[tuple(cuts)])[tuple(inner)], np.float32)
+    cut = coarse[tuple(cuts)]
+    out = scratch.floats(name, (2 * cut.shape[0], 2 * cut.shape[1], 3)) if scratch else None
+    return np.asarray(cv2.pyrUp(cut, dst=out)[tuple(inner)], np.float32)
 
 
 def _luma_levels(colors: Floats) -> Bytes:

@@ -104,7 +104,9 @@ def test_render_with_finish_equals_the_engine(tmp_path: Path, monkeypatch: pytes
     shading = Shading.from_json(found.measured["shading"])
     finisher = Finisher(Finish(**SLIDERS), measurement, around, shading)
     finisher.apply(expected, layer_alpha=layer[..., 3], origin=(7, 5))
-    np.testing.assert_allclose(result, expected, atol=0 if depth == "u8" else 1e-6)
+    np.testing.assert_allclose(result, expected, rtol=0, atol=1 if depth == "u8" else 1e-6)
+    if depth == "u8":  # where the last bit of a float decides how it is rounded
+        assert np.count_nonzero(result != expected) <= 1e-5 * result.size
     np.testing.assert_array_equal(result[layer[..., 3] == 0], pixels[layer[..., 3] == 0])
     np.testing.assert_array_equal(result[..., 3], pixels[..., 3])
 
