@@ -7,10 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from gimp_bridge.protocol import MAX_SIDE, Message, check_message_size
+from s2am_common.references import MAX_REFERENCES
 from s2am_common.sliders import check_sliders
-
-MAX_PHOTOGRAPHS = 20
-"""Largest number of reference photographs; `s2am_engine.inference.references` allows the same."""
 
 MAX_SAMPLES = 4096
 """Largest number of color samples of a foreground."""
@@ -66,8 +64,8 @@ class Harmonize(Message):
         if len(self.reference) not in (0, 4 * plane):
             raise ValueError("a reference must have the size of the image")
         sizes = list(zip(self.photograph_sizes[::2], self.photograph_sizes[1::2], strict=True))
-        if len(sizes) > MAX_PHOTOGRAPHS or not all(1 <= side <= MAX_SIDE for size in sizes for side in size):
-            raise ValueError(f"at most {MAX_PHOTOGRAPHS} photographs with 1 to {MAX_SIDE} pixels per side are allowed")
+        if len(sizes) > MAX_REFERENCES or not all(1 <= side <= MAX_SIDE for size in sizes for side in size):
+            raise ValueError(f"at most {MAX_REFERENCES} photographs with 1 to {MAX_SIDE} pixels per side are allowed")
         if len(self.photographs) != 4 * sum(width * height for width, height in sizes):
             raise ValueError("photographs must have their sizes")
         if len(self.selection) not in (0, plane) or len(self.predicted) not in (0, plane):

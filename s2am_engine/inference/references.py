@@ -7,12 +7,11 @@ import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from s2am_common.references import MAX_REFERENCES
 from s2am_engine.errors import ImageError
 from s2am_engine.inference.inputs import ImageLike, convert_image
 from s2am_engine.inference.network_input import NetworkInput, reduce_image
 from s2am_engine.types import Floats
-
-MOST_REFERENCES = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,9 +40,9 @@ class References:
         """
         images = []
         for number, photograph in enumerate(photographs, start=1):
-            if number > MOST_REFERENCES:
+            if number > MAX_REFERENCES:
                 raise ImageError(
-                    f"There are more than {MOST_REFERENCES} reference photographs: give fewer of them, "
+                    f"There are more than {MAX_REFERENCES} reference photographs: give fewer of them, "
                     "or fine-tune a model on them.",
                     code="image.references",
                 )

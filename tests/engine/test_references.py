@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from skimage import data
 
+from s2am_common.references import MAX_REFERENCES
 from s2am_engine import harmonize
 from s2am_engine.errors import FileError, ImageError
 from s2am_engine.image.io import ImageData, load_image, save_image
 from s2am_engine.inference.harmonizer import Harmonizer
-from s2am_engine.inference.references import MOST_REFERENCES, References
+from s2am_engine.inference.references import References
 from s2am_engine.networks.personal import Personal
 from s2am_engine.networks.registry import build_network
 from s2am_engine.types import Bytes
@@ -90,7 +91,7 @@ def test_references_are_checked(harmonizer: Harmonizer, composite: Bytes, mask: 
     with pytest.raises(ImageError, match="There is no reference photograph"):
         harmonizer(composite, mask, references=[])
     with pytest.raises(ImageError, match="more than 20 reference photographs: give fewer"):
-        harmonizer(composite, mask, references=[composite] * (MOST_REFERENCES + 1))
+        harmonizer(composite, mask, references=[composite] * (MAX_REFERENCES + 1))
     with pytest.raises(FileError, match=r"nowhere\.png does not exist"):
         harmonizer(composite, mask, references=["nowhere.png"])
 

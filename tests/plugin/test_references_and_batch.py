@@ -15,8 +15,6 @@ from harmonize_layer.core.messages import LayerError
 from harmonize_layer.core.presets import NAMES, Presets
 from harmonize_layer.core.settings import HarmonizeSettings
 
-from gimp_bridge.color_messages import MAX_PHOTOGRAPHS
-from s2am_engine.inference.references import MOST_REFERENCES
 from tests.plugin.conftest import add_layer, cut_out, noise
 from tests.plugin.fake_gimp import Config
 from tests.plugin.fake_images import Image
@@ -37,7 +35,6 @@ def test_layers_and_files_are_further_references(image: Image, engine: LocalEngi
     assert (first.size, second.size) == ((64, 48), (512, 256))
     assert second.getpixel((5, 5)) == (30, 20, 10, 255)
     assert Image.all == [image]
-    assert MAX_PHOTOGRAPHS == MOST_REFERENCES
 
 
 def test_references_that_cannot_be_used_are_named(image: Image, engine: LocalEngine, tmp_path: Path) -> None:

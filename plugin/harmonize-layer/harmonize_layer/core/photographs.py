@@ -6,12 +6,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from gimp_bridge.color_messages import MAX_PHOTOGRAPHS
 from harmonize_layer.core import messages
 from harmonize_layer.core.geometry import PixelArea
 from harmonize_layer.core.host import HostImage
 from harmonize_layer.core.layers import every_layer
 from harmonize_layer.core.settings import HarmonizeSettings
+from s2am_common.references import MAX_REFERENCES
 
 SIDE = 512
 """Largest side of a reduced photograph; the network input is smaller still."""
@@ -36,8 +36,8 @@ def read_reference_images(image: HostImage, settings: HarmonizeSettings) -> tupl
     Raises:
         LayerError: there are too many, or one cannot be read.
     """
-    if len(settings.also_match_layers) + len(settings.also_match_files) > MAX_PHOTOGRAPHS:
-        raise messages.too_many_references(MAX_PHOTOGRAPHS)
+    if len(settings.also_match_layers) + len(settings.also_match_files) > MAX_REFERENCES:
+        raise messages.too_many_references(MAX_REFERENCES)
     found = [_read_layer(image, name) for name in settings.also_match_layers]
     return (*found, *(_read_file(image, file) for file in settings.also_match_files))
 

@@ -9,11 +9,11 @@ from collections.abc import Generator, Sequence
 
 from gi.repository import Gimp, Gio, GLib
 
-from gimp_bridge.color_messages import MAX_PHOTOGRAPHS
 from harmonize_layer.core.geometry import PixelArea, Window
 from harmonize_layer.core.photographs import reduced_area
 from harmonize_layer.gimp import pixels
 from harmonize_layer.gimp.copies import mark_copy
+from s2am_common.references import MAX_REFERENCES
 
 _GLIMPSE_SIDE = 256
 _VISIBLE = "R'G'B'A u8"
@@ -75,7 +75,7 @@ def _read_canvas(image: Gimp.Image, window: Window) -> bytes:
         visible.delete()
 
 
-@functools.lru_cache(MAX_PHOTOGRAPHS)
+@functools.lru_cache(MAX_REFERENCES)
 def read_file(path: str, _modified: int, side: int) -> tuple[int, int, bytes]:
     """Return an image file, see `HostImage.read_file`; the dialog reads it again whenever the layer changes."""
     try:
