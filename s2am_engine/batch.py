@@ -14,7 +14,7 @@ from s2am_common.atomic import ensure_folder
 from s2am_common.errors import os_error
 from s2am_common.path_checks import is_folder
 from s2am_engine.errors import FileError, S2AMError
-from s2am_engine.image.io import IMAGE_SUFFIXES
+from s2am_engine.image.io import IMAGE_SUFFIXES, is_image_file
 from s2am_engine.mask_files import without_masks
 from s2am_engine.outputs import default_output
 
@@ -148,8 +148,3 @@ def list_images(folder: Path) -> list[Path]:
             f"{folder} holds no images ({', '.join(IMAGE_SUFFIXES)}).", code="file.no-images", path=str(folder)
         )
     return found
-
-
-def is_image_file(path: Path) -> bool:
-    """Return whether a file has the suffix of a readable image and is not hidden, as macOS's resource forks (“._”)."""
-    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from s2am_engine.color.map import ColorMap
 from s2am_engine.color.map_plans import MapPlan, PreparedMap
+from s2am_engine.image.arrays import bounding_box, full_scale
 from s2am_engine.strip_threads import run_in_threads
 from s2am_engine.types import FractionCallback, Mask, Pixels
 
@@ -115,9 +116,8 @@ def _strips(height: int, width: int) -> list[slice]:
 
 def _bounding_box(mask: Mask) -> _Block:
     """Return the bounding box of the part of a mask that is not 0; it may be empty."""
-    part = mask if mask.dtype in (np.uint8, np.bool_) else mask != 0
-    left, top, width, height = cv2.boundingRect(part.view(np.uint8))
-    return slice(top, top + height), slice(left, left + width)
+    left, top, right, bottom = bounding_box(mask) or (0, 0, 0, 0)
+    return slice(top, bottom), slice(left, right)
 
 
 def _blocks(height: int, width: int) -> list[_Block]:
@@ -189,19 +189,15 @@ def _recolored(plan: MapPlan, block: Pixels, mask: Mask | None = None) -> Pixels
 
 
 def _soft_pixels(mask: Mask) -> NDArray[np.bool_]:
-    """Return where a mask is neither 0 nor at its full scale."""
+    """Return H×W, True where a mask is neither 0 nor at its full scale."""
     if mask.dtype == np.uint8 and mask.size:
         return cv2.inRange(mask, 1, 254).view(np.bool_)
-    return (mask > 0) & (mask < mask.dtype.type(_full_weight(mask)))
-
-
-def _full_weight(mask: Mask) -> int:
-    return 1 if mask.dtype.kind in "bf" else int(np.iinfo(mask.dtype).max)
+    return (mask > 0) & (mask < mask.dtype.type(full_scale(mask.dtype)))
 
 
 def _mixed(plan: MapPlan, block: Pixels, mask: Mask) -> Pixels:
     """Return before + mask·(after − before) for a block (h, w, 3)."""
-    weight = np.clip(mask.astype(np.float32) / _full_weight(mask), 0, 1)
+    weight = np.clip(mask.astype(np.float32) / full_scale(mask.dtype), 0, 1)
     before = block.astype(np.float32)
     mixed = plan.clamped(plan.levels(block), before)
     mixed -= before

@@ -43,12 +43,36 @@ from s2am_engine.image.formats.exif import is_adobe_rgb
 from s2am_engine.image.formats.gain_map import without_attachments
 from s2am_engine.types import FractionCallback, Pixels
 
-__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "ImageData", "Metadata", "load_image", "save_image", "saving_image"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "MAX_PIXELS",
+    "ImageData",
+    "Metadata",
+    "is_image_file",
+    "load_image",
+    "save_image",
+    "saving_image",
+]
 
+# Errors of Pillow, tifffile, imagecodecs, struct and zlib for files that are damaged, also on purpose.
 _DAMAGE = (
-    *(ValueError, TypeError, KeyError, IndexError, ArithmeticError, SyntaxError, EOFError, OSError, RuntimeError),
-    *(struct.error, zlib.error, TiffFileError),
+    ArithmeticError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+    TiffFileError,
 )
+
+
+def is_image_file(path: Path) -> bool:
+    """Return whether a file has the suffix of a readable image and is not hidden, as macOS's resource forks (“._”)."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
 def load_image(path: str | Path) -> ImageData:

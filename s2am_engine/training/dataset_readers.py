@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from s2am_common.path_checks import is_folder, is_regular_file
 from s2am_engine.errors import FileError, TrainingError
-from s2am_engine.image.io import IMAGE_SUFFIXES
+from s2am_engine.image.io import is_image_file
 from s2am_engine.training.coco import InstancesReference, annotation_files, find_annotated
 
 PHOTO_INDEX = "index.csv"
@@ -41,6 +41,15 @@ class Pair:
     mask: Path
     target: Path
     subset: str = ""  # subfolder of the data set, if there are several
+
+
+def unequal_sizes(pair: Pair) -> TrainingError:
+    """Return the error for a pair whose files differ in width or height."""
+    return TrainingError(
+        f"{pair.composite}, its mask and its target differ in size: they must have the same width and height.",
+        code="training.pair-size",
+        path=str(pair.composite),
+    )
 
 
 def find_photographs(folder: Path, split: str | None) -> list[PhotoFile]:
@@ -76,7 +85,7 @@ def list_sources(folder: Path, split: str | None) -> list[PhotoFile]:
     return [
         PhotoFile(path.relative_to(folder).with_suffix("").as_posix(), path, None)
         for path in visible_files(folder)
-        if is_photograph(path) and split in (None, split_of(path.name))
+        if is_image_file(path) and split in (None, split_of(path.name))
     ]
 
 
@@ -109,13 +118,8 @@ def annotated_photographs(folder: Path, split: str | None) -> list[PhotoFile]:
     return [
         PhotoFile(path.stem, path, labels)
         for path, labels in find_annotated(folder)
-        if is_photograph(path) and split in (None, labels.annotations.split or split_of(path.name))
+        if is_image_file(path) and split in (None, labels.annotations.split or split_of(path.name))
     ]
-
-
-def is_photograph(path: Path) -> bool:
-    """Return whether a file has the suffix of a readable image."""
-    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
 def visible_files(folder: Path) -> list[Path]:
@@ -292,6 +296,4 @@ def pairs_of(folder: Path, lines: Iterable[PurePosixPath] | None) -> list[Pair]:
 def pictures_in(folder: Path) -> dict[str, Path]:
     """Return a folder's images by stem; empty if the folder does not exist."""
     files = folder.iterdir() if is_folder(folder) else ()
-    return {
-        path.stem: path for path in files if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-    }
+    return {path.stem: path for path in files if is_image_file(path)}

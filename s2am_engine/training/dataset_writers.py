@@ -26,9 +26,17 @@ from s2am_common.errors import os_error
 from s2am_common.path_checks import is_folder
 from s2am_engine.color.srgb import linear_to_srgb, srgb_to_linear
 from s2am_engine.errors import EngineError, FileError, TrainingError
-from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, save_image
+from s2am_engine.image.io import ImageData, is_image_file, save_image
 from s2am_engine.training.coco import AnnotationsError
-from s2am_engine.training.dataset_readers import PhotoFile, find_photographs, stable_split, visible_files
+from s2am_engine.training.dataset_readers import (
+    COMPOSITE_FOLDER,
+    MASK_FOLDER,
+    TARGET_FOLDER,
+    PhotoFile,
+    find_photographs,
+    stable_split,
+    visible_files,
+)
 from s2am_engine.training.photo_cache import Skipped, clause_of
 from s2am_engine.training.photo_reader import read_source, shrink_to_side
 from s2am_engine.training.regions import propose_regions
@@ -242,7 +250,7 @@ def pictures_of(folder: Path) -> dict[str, Path]:
     return {
         path.relative_to(folder).with_suffix("").as_posix(): path
         for path in visible_files(folder)
-        if path.suffix.lower() in IMAGE_SUFFIXES
+        if is_image_file(path)
     }
 
 
@@ -345,7 +353,7 @@ def create_layout(out: Path) -> None:
         raise folder_error(error, out) from error
     except OSError as error:
         raise os_error(error, out) from error
-    for name in ("composite_images", "masks", "real_images"):
+    for name in (COMPOSITE_FOLDER, MASK_FOLDER, TARGET_FOLDER):
         ensure_folder(out / name)
 
 
@@ -377,13 +385,13 @@ def write_composite(out: Path, composite: Composite) -> str:
         The composite's file name.
     """
     masked = f"{composite.name}_{composite.region}"
-    target, mask = out / "real_images" / f"{composite.name}.png", out / "masks" / f"{masked}.png"
+    target, mask = out / TARGET_FOLDER / f"{composite.name}.png", out / MASK_FOLDER / f"{masked}.png"
     inside = composite.mask[..., None]
     if not target.exists():
         save_image(target, ImageData(composite.target))
     if not mask.exists():
         save_image(mask, ImageData(np.repeat(inside * np.uint8(255), 3, axis=2), gray=True))
-    path = out / "composite_images" / f"{masked}_{composite.version}.png"
+    path = out / COMPOSITE_FOLDER / f"{masked}_{composite.version}.png"
     save_image(path, ImageData(np.where(inside, composite.foreground, composite.target)))
     return path.name
 

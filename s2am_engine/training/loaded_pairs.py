@@ -12,12 +12,11 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from s2am_engine.errors import TrainingError
 from s2am_engine.image.arrays import to_depth, to_unit
 from s2am_engine.image.io import load_image
 from s2am_engine.image.mask_reading import read_mask
 from s2am_engine.inference.network_input import shrink
-from s2am_engine.training.dataset_readers import Pair
+from s2am_engine.training.dataset_readers import Pair, unequal_sizes
 from s2am_engine.types import Pixels
 
 UNNAMED_GROUP = "other"
@@ -63,11 +62,7 @@ def load_pair(pair: Pair) -> LoadedPair:
     )
     mask = read_mask(pair.mask)
     if not composite.shape[:2] == target.shape[:2] == mask.shape:
-        raise TrainingError(
-            f"{pair.composite}, its mask and its target differ in size: they must have the same width and height.",
-            code="training.pair-size",
-            path=str(pair.composite),
-        )
+        raise unequal_sizes(pair)
     return LoadedPair(pair.name, composite, mask, target, group_of(pair))
 
 

@@ -342,7 +342,7 @@ def prepare_photo(source: PhotoFile, long_side: int) -> Photograph | Skipped:
     """Read a photograph and propose its regions, or return the reason for skipping it.
 
     Raises:
-        AnnotationsError: see there.
+        AnnotationsError: the annotations can't be read.
     """
     try:
         image, labels = read_source(source, long_side)

@@ -17,7 +17,7 @@ from s2am_engine.errors import FileError, TrainingError
 from s2am_engine.models.model_store import DEFAULT_MODEL, find_model, load_network
 from s2am_engine.networks.connoisseur import Connoisseur
 from s2am_engine.training.color_styles import ColorStyles
-from s2am_engine.training.dataset_readers import Pair, find_pairs, has_pairs, stable_split
+from s2am_engine.training.dataset_readers import Pair, find_pairs, has_pairs, stable_split, unequal_sizes
 from s2am_engine.training.distributed import ProcessGroup
 from s2am_engine.training.events import EventCallback, ignore_events, reading_progress
 from s2am_engine.training.local_light import LocalLightPairs, SceneLightPairs
@@ -130,11 +130,7 @@ def read_pair(pair: Pair, size: int, *, mirrored: bool) -> tuple[NDArray[np.uint
             )
         found.append(picture)
     if len({picture.shape[:2] for picture in found}) > 1:
-        raise TrainingError(
-            f"{pair.composite}, its mask and its target differ in size: they must have the same width and height.",
-            code="training.pair-size",
-            path=str(pair.composite),
-        )
+        raise unequal_sizes(pair)
     return tuple(resize_square(picture[:, ::-1] if mirrored else picture, size) for picture in found)
 
 
