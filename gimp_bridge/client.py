@@ -140,7 +140,7 @@ class EngineClient:
             request: the values, and the sizes of silhouette and canvas.
             silhouette: reads rows of the layer's alpha, one byte per pixel.
             progress: called while the engine starts.
-            layer_masks: read rows of the masks that the silhouette is multiplied by, as many as the request says.
+            layer_masks: read rows of the masks that the silhouette is multiplied by, `layer_masks` of the request.
 
         Returns:
             Position, size and color of the shadow's layer, and its opacity: rows of its width in the request's depth.

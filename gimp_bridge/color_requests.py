@@ -99,7 +99,7 @@ class HarmonizeJob:
     def _beside_reference(
         self, pixels: NDArray[np.uint8], mask: Plane, alpha: Plane
     ) -> tuple[NDArray[np.uint8], Plane, Plane]:
-        """Return what the network sees: the composite, or the foreground beside a reference that it covers."""
+        """Return pixels, mask and alpha for the network: the composite, or the foreground beside a reference."""
         foreground = mask > 0
         visible = np.count_nonzero((alpha > 0) & ~foreground)
         if not self.request.reference or visible >= _VISIBLE_REFERENCE * np.count_nonzero(foreground):

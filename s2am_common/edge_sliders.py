@@ -13,7 +13,11 @@ from s2am_common.sliders import SliderSpec
 
 _TABLE = (
     SliderSpec(
-        *("refine_edges", 0, 100, 0, "Find Hair"),
+        "refine_edges",
+        0,
+        100,
+        0,
+        "Find Hair",
         "Estimate the opacity of hair and blur from the image, within this many pixels of the edge",
         unit="px",
         automatic=True,

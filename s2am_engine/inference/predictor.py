@@ -198,7 +198,7 @@ def to_view(composite: Floats, mask: Floats) -> Floats:
 def choose_views(image: Floats, scales: Sequence[float]) -> tuple[Floats, Sequence[Floats], int]:
     """Return the views for test-time augmentation: `four_views`, or one view at each of several scales.
 
-    Every second scale sees the mirror image, so a scale that is given twice sees both. Image and mirror image at each
+    Every second view is of the mirror image, so a scale that is given twice has both. Image and mirror image at each
     of two scales were no better on 16 real and 93 synthetic composites, and took twice as long.
 
     Args:

@@ -124,7 +124,7 @@ class HarmonizeResult(Generic[ImageT]):
     def measure(self, sliders: Sliders | None = None, **values: float) -> FinishMeasurement:
         """Measure grain, sharpness and edges of the recolored foreground, and of the background.
 
-        Its `automatic()` returns the finish that matches them; its `notes` say what could not be measured.
+        Its `automatic()` returns the finish that matches them; its `notes` name values that could not be measured.
 
         Args:
             sliders: all sliders; None = neutral.

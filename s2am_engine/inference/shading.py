@@ -22,7 +22,7 @@ from s2am_engine.models.model_store import LIGHT_MODEL, find_model
 from s2am_engine.types import Floats, Mask, Pixels
 
 LIGHT_CROP = 1.6
-"""Side of the part of the image that the network sees, relative to the foreground's box."""
+"""Side of the part of the image that the network gets, relative to the foreground's box."""
 
 LIGHT_INPUT = 64
 """Side of the network's input in pixels."""

@@ -131,7 +131,7 @@ class SubjectSelector:
         """
         started = time.perf_counter()
         data = convert_image(image, alpha, profile).data
-        # The network sees the visible part only, so that transparent margins do not make the subject small.
+        # The network gets the visible part only, so that transparent margins do not make the subject small.
         left, top, right, bottom = _visible_box(data)
         part = slice(top, bottom), slice(left, right)
         visible = ImageData(data.pixels[part], None if data.alpha is None else data.alpha[part], data.profile)

@@ -153,8 +153,8 @@ def expand_curves(parameters: ArrayT, basis: ArrayT, knots: ArrayT, identity: Ar
     Args:
         parameters: (…, P), P = 3 · 9 control points and 12 matrix entries, as deviations from the identity.
         basis: (9, 65), see `CURVE_CONSTANTS`.
-        knots: (65,), see there.
-        identity: (3, 4), see there.
+        knots: (65,), see `CURVE_CONSTANTS`.
+        identity: (3, 4), see `CURVE_CONSTANTS`.
 
     Returns:
         Values (…, 3, 65) and matrices (…, 3, 4).

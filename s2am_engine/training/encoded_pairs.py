@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pairs of a user's photographs as a frozen network sees them: encoded once, for many trainings of an adjustment."""
+"""Pairs of a user's photographs, encoded once by a frozen network, for many trainings of an adjustment."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class FoldPairs(PairSource):
     """Pairs in rounds: of each photograph one in the style of its fold, and one in other styles.
 
     A batch has one pair of each of up to `MOST_PAIRS` photographs of a fold, in order. Each fold's style is estimated
-    from the fold alone, so an adjustment that is trained on the others knows nothing of it.
+    from the fold alone, and has no influence on an adjustment that is trained on the others.
     """
 
     batch: int = field(default=1, init=False)

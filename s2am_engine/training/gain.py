@@ -69,7 +69,7 @@ class Compared:
     after: Errors
     pairs: int
     photographs: int
-    fmse_interval: Interval | None  # of `fmse_saved`; None: one photograph says nothing about others
+    fmse_interval: Interval | None  # of `fmse_saved`; None: there is one photograph only
     psnr_interval: Interval | None  # of `psnr_gained`
 
     @classmethod

@@ -48,7 +48,7 @@ GAINS_SHARE = 0.5  # of the pictures whose style is removed: by gains instead of
 class StyleMap:
     """Color maps between average photographs and those of a style, in two forms.
 
-    Neither form is right for all styles: the affine map knows mixtures of channels, but lifts the black of photographs
+    Neither form is right for all styles: the affine map mixes channels, but lifts the black of photographs
     that are only dark; gains of linear light keep it.
     """
 
@@ -114,7 +114,7 @@ def without_style(photographs: Sequence[Photograph], style: StyleMap) -> list[Ph
 class StylePairs(PairMaker):
     """Pairs in a style. The foregrounds of edits lack it to random degrees, have it, or are edited in other ways.
 
-    A foreground that is always edited strongly teaches a network to correct too much: on mild film styles, the base
+    A network that is trained on strongly edited foregrounds alone corrects too much: on mild film styles, the base
     network doubles the error of foregrounds that lack the style.
     """
 

@@ -286,8 +286,14 @@ class Document:
         raster = Raster(image.pixels, image.alpha)
         layer = Layer(name, raster, Transform.at(0, 0, raster.size), locked=True)
         return cls(
-            *(width, height, (layer,), image.pixels.dtype),
-            *(image.profile, image.gray, image.metadata, layer.id),
+            width,
+            height,
+            (layer,),
+            image.pixels.dtype,
+            image.profile,
+            image.gray,
+            image.metadata,
+            layer.id,
         )
 
     @property

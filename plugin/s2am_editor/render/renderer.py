@@ -155,9 +155,8 @@ class RenderSession:
             if harmonized and node.shadow is not None:
                 backdrop = blend_shadow(backdrop, node, self._shadow(node, zoom), zoom, rect)
             if harmonized and has_finish(node):
-                return blend_layer(
-                    *(backdrop, node, self._finished(node, zoom, rect, canvas), rect), harmonized=False, fast=True
-                )
+                finished = self._finished(node, zoom, rect, canvas)
+                return blend_layer(backdrop, node, finished, rect, harmonized=False, fast=True)
             return blend_layer(backdrop, node, self._patch(node, zoom, rect), rect, harmonized=harmonized, fast=True)
         if node.group.isolated:
             rendered = self._blend_nodes(transparent_image(rect, dtype), node.children, view, view)

@@ -89,9 +89,8 @@ class MainWindow(QMainWindow):
         self.commands = WindowCommands(self, self.session, self.jobs, self.settings, self.files)
         self.masks = MaskCommands(self, self.session, self.jobs, self.settings, self.files)
         self.view_commands = ViewCommands(self.session, self.canvas, self.view, self.all_actions, self)
-        self.variant_commands = VariantCommands(
-            *(self.session, self.harmonizing, self.sidebar.harmonize, self.variants, self.view, self)
-        )
+        choices = self.sidebar.harmonize
+        self.variant_commands = VariantCommands(self.session, self.harmonizing, choices, self.variants, self.view, self)
         self.action_states = ActionStates(
             self.session, self.all_actions, self.sidebar.target, self.tool_box.scribbling, self
         )

@@ -105,7 +105,7 @@ class Banner(QWidget):
         self._show(sentence, "warning")
 
     def show_success(self, sentence: str, path: Path) -> None:
-        """Say for some seconds that a file was written, with a button that shows its folder."""
+        """Report for some seconds that a file was written, with a button that shows its folder."""
         self._details = ""
         self._show(sentence, "done", path)
         self._timer.start()

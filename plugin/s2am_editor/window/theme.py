@@ -45,7 +45,7 @@ class Colors:
     accent_hover: str
     accent_soft: str  # background of selected items
     on_accent: str  # text on `accent` and `accent_hover`, with a contrast of at least 4.5:1
-    success: str  # background of the banner that says so
+    success: str  # background of the banner that reports it
     success_edge: str
     surround: str  # around the image
     warning: str  # background of the banner

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """JPEG XL: profile and metadata through the optional package pillow-jxl-plugin (libjxl), pixels through imagecodecs.
 
-The plugin reduces pixels to 8 bits, and imagecodecs knows neither profiles nor metadata. Only read. Source: ISO/IEC
+The plugin reduces pixels to 8 bits, and imagecodecs reads neither profiles nor metadata. Only read. Source: ISO/IEC
 18181-1, section 9 (size), and 18181-2 (boxes).
 """
 

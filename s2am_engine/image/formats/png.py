@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
@@ -143,30 +143,39 @@ def _pixels(once: dict[bytes, bytes], stored: list[memoryview]) -> Pixels:
     lengths = [rows * (1 + (columns * pixel_bits + 7) // 8) if columns else 0 for rows, columns in sizes]
     stream = b"".join(whole[8:-4] for whole in stored)
     if not interlaced and _inflates_to(stream, lengths[0]):
-        data = b"".join(
-            [_SIGNATURE, _packed(b"IHDR", once[b"IHDR"][:8] + kind + b"\0"), *parts, *stored, _packed(b"IEND", b"")]
-        )
-        return np.asarray(png_decode(data)).reshape(height, width, -1)
+        return _decode(sizes[0], kind, [*parts, *stored])
     # Without the two bytes of its header, the checksum behind the stream does not count: each chunk has one as well.
     scanlines = zlib.decompressobj(-zlib.MAX_WBITS).decompress(stream[2:], sum(lengths) or 1)
     if len(scanlines) < sum(lengths):
         raise ValueError("PNG ends too early")
     samples: Pixels | None = None
     at = 0
-    for (top, left, down, across), (rows, columns), length in zip(passes, sizes, lengths, strict=True):
+    for (top, left, down, across), size, length in zip(passes, sizes, lengths, strict=True):
         if not length:
             continue
-        head = _packed(b"IHDR", struct.pack(">II", columns, rows) + kind + b"\0")
         body = _packed(b"IDAT", zlib.compress(memoryview(scanlines)[at : at + length], 0))
-        found = np.asarray(png_decode(b"".join([_SIGNATURE, head, *parts, body, _packed(b"IEND", b"")])))
-        found = found.reshape(rows, columns, -1)
+        decoded = _decode(size, kind, [*parts, body])
         if samples is None:
-            samples = np.empty((height, width, found.shape[2]), found.dtype)
-        samples[top::down, left::across] = found
+            samples = np.empty((height, width, decoded.shape[2]), decoded.dtype)
+        samples[top::down, left::across] = decoded
         at += length
     if samples is None:
         raise ValueError("PNG has no pixels")
     return samples
+
+
+def _decode(size: tuple[int, int], kind: bytes, chunks: Sequence[bytes | memoryview]) -> Pixels:
+    """Decode an image, H×W×C, that is not interlaced.
+
+    Args:
+        size: its rows and columns.
+        kind: bits per sample, color type, compression and filter method.
+        chunks: packed, between the header and the end.
+    """
+    rows, columns = size
+    header = _packed(b"IHDR", struct.pack(">II", columns, rows) + kind + b"\0")
+    samples = png_decode(b"".join([_SIGNATURE, header, *chunks, _packed(b"IEND", b"")]))
+    return np.asarray(samples).reshape(rows, columns, -1)
 
 
 def _inflates_to(stream: bytes, length: int) -> bool:

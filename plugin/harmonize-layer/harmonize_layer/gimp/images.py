@@ -22,7 +22,11 @@ _CHANNEL_OPACITY = 50  # that of GIMP's new channels, when they are shown
 
 COPIED_ATTRIBUTES = (
     *BLENDING,
-    *("lock_alpha", "lock_position", "lock_visibility", "color_tag", "visible"),
+    "lock_alpha",
+    "lock_position",
+    "lock_visibility",
+    "color_tag",
+    "visible",
 )
 """The attributes that a new layer gets from its original, in addition to mask, position and group."""
 
