@@ -35,6 +35,7 @@ _GLARE = ((0.3, 0.01), (0.2, 0.035))
 Gaussians over which they spread, relative to the square root of the foreground's area. One alone would end in a rim.
 """
 
+_FAINTEST = 1 / 255  # alpha of a visible pixel
 _RAMP = 0.25  # alpha below which a correction fades out over the background
 _LEAST_WEIGHT = 0.02
 _LEAST_SIGMA = 0.3  # samples of a field; below, a Gaussian changes nothing
@@ -219,7 +220,8 @@ def decontaminate(
     wanted = near
     if not layer:
         wanted = half.nearby(colors, _opacity_weight(1 - shown), around, around.background, scratch)
-        share *= np.minimum(shown / _RAMP, 1)
+        # `Finisher` multiplies the change by alpha.
+        share *= np.minimum(1 / _RAMP, 1 / np.maximum(shown, _FAINTEST))
         cv2.subtract(near, wanted, dst=near)
     change = half.enlarged(wanted, scratch)
     spare = scratch.floats("weights", colors.shape)

@@ -4,8 +4,9 @@
 A layer that was cut out without decontamination has the colors αF + (1-α)O: those of the foreground F and of the old
 background O. Pasted on a new background B with its alpha, it deviates from αF + (1-α)B by α(1-α)(O - F). This is fitted
 to the samples of all soft edges by least squares, with one color O. The fringe's part of the energy of all deviations
-tells it from texture: on synthetic composites without a fringe it is at most 0.06, with a green, blue, white or black
-one at least 0.08 in 19 of 20. From 0.2 on, complete decontamination brings 19 of 20 nearer to the ground truth.
+tells it from texture: of 90 synthetic composites without a fringe it is taken for one in none, of 360 with a green,
+blue, white or black one it is found in 99 %. From 0.2 on, complete decontamination brings 95 % nearer to the ground
+truth.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ _LEAST_SAMPLES = 64
 _MOST_SAMPLES = 16384  # more cost time and change nothing
 _LEAST_FRINGE = 3.0  # 8-bit levels, root mean square; less is not visible
 _NO_FRINGE, _CLEAR_FRINGE = 0.08, 0.2  # shares of the energy for the values 0 and 1
+_LEVELS = 8  # ranges of alpha, for each of which a foreground may be more opaque than its mask
 _MOST_SHIFT = 0.5  # of the alpha, in units of α(1-α): masks are a little too wide or too narrow
 
 
@@ -46,6 +48,7 @@ def estimate_fringe(colors: Bytes, alpha: Bytes, foreground: Bytes, background: 
     # Explained without an old background: editors mix in linear light, and masks are not exact.
     linear = 255 * linear_to_srgb(share * srgb_to_linear(own / 255) + (1 - share) * srgb_to_linear(other / 255)) - mixed
     deviation = _without(deviation, linear, 0, 1)
+    deviation = _without_opacity(deviation, share, own - other)
     deviation = _without(deviation, weight * (own - other), -_MOST_SHIFT, _MOST_SHIFT)
     fringe = _fitted(deviation, weight, own)
     if np.sqrt(np.square(fringe).sum(axis=1).mean()) < _LEAST_FRINGE:
@@ -69,6 +72,22 @@ def _without(deviation: Floats, reason: Floats, low: float, high: float) -> Floa
     """Return deviations (K, 3) less the multiple of a reason (K, 3) that explains most, within limits."""
     factor = float((deviation * reason).sum() / max(1e-6, np.square(reason).sum()))
     return np.asarray(deviation - np.float32(np.clip(factor, low, high)) * reason, np.float32)
+
+
+def _without_opacity(deviation: Floats, share: Floats, contrast: Floats) -> Floats:
+    """Return deviations (K, 3) less those of a foreground that is more opaque than its mask, for each alpha another.
+
+    Args:
+        deviation: (K, 3).
+        share: (K, 1), the mask's alpha.
+        contrast: (K, 3), foreground minus background.
+    """
+    levels = np.minimum(share[:, 0] * _LEVELS, _LEVELS - 1).astype(np.intp)
+    found, most = (
+        np.bincount(levels, (each * contrast).sum(axis=1), minlength=_LEVELS) for each in (deviation, contrast)
+    )
+    more = np.minimum((found / np.maximum(most, 1e-6)).clip(0)[levels, None], 1 - share)
+    return np.asarray(deviation - more * contrast, np.float32)
 
 
 def _fitted(deviation: Floats, weight: Floats, own: Floats) -> Floats:
