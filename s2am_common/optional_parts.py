@@ -54,7 +54,7 @@ OPTIONAL_PARTS = {
         OptionalPart("sample", "the sample image", {"skimage": "scikit-image"}, 52 * _MB, 190 * _MB),
         OptionalPart("onnx", "export to ONNX", {"onnx": "ONNX", "onnxscript": "ONNX Script"}, 22 * _MB, 90 * _MB),
         OptionalPart("raw", "camera raw files", {"rawpy": "rawpy"}, 3 * _MB, 8 * _MB),
-        OptionalPart("jxl", "metadata of JPEG XL", {"pillow_jxl": "pillow-jxl-plugin"}, 5 * _MB, 14 * _MB),
+        OptionalPart("jxl", "JPEG XL files", {"pillow_jxl": "pillow-jxl-plugin"}, 5 * _MB, 14 * _MB),
         OptionalPart(
             "lpips", "LPIPS in evaluations", {"lpips": "LPIPS", "torchvision": "torchvision"}, 8 * _MB, 20 * _MB
         ),

@@ -348,7 +348,7 @@ def test_check_parts_repairs_what_a_tool_dropped(tmp_path: Path, monkeypatch: py
     assert (check.state, check.repair) == ("wrong", "s2am doctor --fix")
     assert check.message == "rawpy for camera raw files: added earlier and missing now"
     (check,) = tool.check(doctor.check_parts, repair=True)
-    assert (check.state, check.message) == ("ok", "camera raw files, metadata of JPEG XL")
+    assert (check.state, check.message) == ("ok", "camera raw files, JPEG XL files")
     assert ran == [[str(tool.environment / "bin/s2am"), "install", "raw", "--yes"]]
 
 
