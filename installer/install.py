@@ -218,10 +218,11 @@ class Installer:
 
     def _print_summary(self) -> None:
         editor = OPTIONAL_PARTS["editor"].download
+        about = "At most" if self._old else "About"
         source = f"from {self._options.wheels}" if self._options.wheels else "to download"
         self._console.say(
             f"Installing s2am in {self._paths.data} with Python {python_version()}; {self._build.reason}.",
-            f"About {format_bytes(self._build.download - (0 if self._editor else editor))} {source}, "
+            f"{about} {format_bytes(self._build.download - (0 if self._editor else editor))} {source}, "
             f"{format_bytes(self._build.disk_space)} of disk space during installation.",
         )
         if self._old:

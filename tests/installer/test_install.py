@@ -144,8 +144,11 @@ def test_install_goes_on_without_torch_that_is_not_available(
     assert command_output(paths) == "hello"
 
 
-def test_install_again_repairs_and_upgrades(machine: Machine, paths: InstallPaths, wheels: Path) -> None:
+def test_install_again_repairs_and_upgrades(
+    machine: Machine, paths: InstallPaths, wheels: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(machine) == 0
+    assert "\nAbout 2" in capsys.readouterr().out
     (old,) = paths.environments.iterdir()
     shutil.rmtree(next(old.glob("lib/python*/site-packages/s2am_engine")))
     (paths.environments / "half-made").mkdir()
@@ -153,6 +156,7 @@ def test_install_again_repairs_and_upgrades(machine: Machine, paths: InstallPath
     (paths.models / "mine.json").write_text("{}", encoding="utf-8")
     fakes.make_project(wheels, output="newer")
     assert run(machine) == 0
+    assert "\nAt most 2" in capsys.readouterr().out, "it downloads what is missing"
     assert command_output(paths) == "newer"
     (new,) = paths.environments.iterdir()
     assert new != old
