@@ -240,9 +240,9 @@ class StatusBar(QStatusBar):
         self._shadows: tuple[object, Mapping[int, ScaledShadow]] = None, {}
         self.setSizeGripEnabled(False)
         self.job_bar = JobBar(jobs)
-        self._pointer, self._info = QLabel(), QLabel()
-        self._pointer.setMinimumWidth(190)
-        self._pointer.setToolTip(self.tr("Position of the pointer, and red, green and blue of the image there"))
+        self.pointer, self._info = QLabel(), QLabel()
+        self.pointer.setMinimumWidth(190)
+        self.pointer.setToolTip(self.tr("Position of the pointer, and red, green and blue of the image there"))
         self.zoom = QToolButton()
         self.zoom.setToolTip(self.tr("Zoom"))
         self.zoom.setMinimumWidth(66)
@@ -251,7 +251,7 @@ class StatusBar(QStatusBar):
         self.hint = HintLabel()
         self.addWidget(self.job_bar)
         self.addWidget(self.hint, 1)
-        for widget in (self._pointer, self._info, self.zoom):
+        for widget in (self.pointer, self._info, self.zoom):
             self.addPermanentWidget(widget)
         canvas.zoomed.connect(self._show_zoom)
         canvas.hovered.connect(self._show_place)
@@ -264,7 +264,7 @@ class StatusBar(QStatusBar):
         self.zoom.setVisible(self._session.is_open)
         if not self._session.is_open:
             self._info.setText("")
-            self._pointer.setText("")
+            self.pointer.setText("")
             return
         document = self._session.document
         bits = self.tr("{0}-bit").format(8 * document.dtype.itemsize)
@@ -289,7 +289,7 @@ class StatusBar(QStatusBar):
     def _show_place(self, place: tuple[float, float] | None) -> None:
         inside = place and 0 <= place[0] < self._canvas.viewport.width and 0 <= place[1] < self._canvas.viewport.height
         if not (place and inside and self._session.is_open):
-            self._pointer.setText("")
+            self.pointer.setText("")
             return
         x, y = int(place[0]), int(place[1])
         document = self._session.document
@@ -298,7 +298,7 @@ class StatusBar(QStatusBar):
         values = "  ".join(
             f"{value:.3f}" if image.pixels.dtype.kind == "f" else str(value) for value in image.pixels[0, 0]
         )
-        self._pointer.setText(f"{x}, {y}   ·   {values}")
+        self.pointer.setText(f"{x}, {y}   ·   {values}")
 
     def _shown_shadows(self, document: Document) -> Mapping[int, ScaledShadow]:
         """Return the shadows of all layers, rendered again only after they changed: a large one takes a while."""

@@ -50,7 +50,7 @@ CLICKED: dict[str, Callable[[MainWindow], QWidget | None]] = {
     "a disabled slider": lambda window: window.sidebar.adjust.rows["warmth"].slider,
     "a slider": lambda window: window.sidebar.layers.opacity.slider,
     "the layer list": lambda window: window.sidebar.layers.view.viewport(),
-    "a section": lambda window: window.sidebar.sections["curves"]._heading,
+    "a section": lambda window: window.sidebar.sections["curves"].heading,
     "the welcome page's last focus": lambda window: None,
 }
 

@@ -103,11 +103,11 @@ def test_variants_are_marked_previewed_and_continued(harmonized: WindowDriver) -
 
 def test_panel_hints_at_a_layer_that_was_moved_after_harmonizing(harmonized: WindowDriver) -> None:
     panel = harmonized.window.sidebar.harmonize
-    assert "Moved" not in panel._state.text()
+    assert "Moved" not in panel.state.text()
     harmonized.key(Qt.Key.Key_Right, Qt.KeyboardModifier.ShiftModifier)
-    assert "Moved since" in panel._state.text()
+    assert "Moved since" in panel.state.text()
     harmonized.window.session.undo()
-    assert "Moved" not in panel._state.text()
+    assert "Moved" not in panel.state.text()
 
 
 def test_panels_hint_at_a_changed_background_or_cutout(harmonized: WindowDriver, tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_panels_hint_at_a_changed_background_or_cutout(harmonized: WindowDriver,
     session.do(commands.set_locked(lowest.id, False))
 
     def hints() -> tuple[str, str]:
-        return sidebar.harmonize._state.text(), sidebar.finish._note.text()
+        return sidebar.harmonize.state.text(), sidebar.finish.note.text()
 
     def since(document: Document) -> list[tuple[Outdated, ...]]:
         layer = document.layers[-1]
@@ -156,7 +156,7 @@ def test_panels_hint_at_nothing_while_the_layer_keeps_its_place_on_the_backgroun
     before = flatten(session.document).pixels
 
     def hints() -> list[str]:
-        return [hint for hint in (sidebar.harmonize._state.text(), sidebar.finish._note.text()) if "since" in hint]
+        return [hint for hint in (sidebar.harmonize.state.text(), sidebar.finish.note.text()) if "since" in hint]
 
     session.do(commands.set_canvas(Rect(5, 7, 300, 230), "Crop"))
     assert hints() == []
@@ -183,8 +183,8 @@ def test_panel_gives_no_confidence_of_a_formula(
     panel = driver.window.sidebar.harmonize
     panel.models.setCurrentIndex(panel.models.findData(model))
     driver.harmonize()
-    assert model in panel._state.text()
-    assert ("confidence" in panel._state.text()) is confident
+    assert model in panel.state.text()
+    assert ("confidence" in panel.state.text()) is confident
 
 
 def test_photographs_are_matched_named_saved_and_removed(
@@ -204,7 +204,7 @@ def test_photographs_are_matched_named_saved_and_removed(
     changed = matched[..., 0] != alone[..., 0]
     warmth = [(image[..., 0].astype(float) - image[..., 2])[changed].mean() for image in (alone, matched)]
     assert warmth[1] > warmth[0] + 5
-    assert "matched to 2 photographs" in panel._state.text()
+    assert "matched to 2 photographs" in panel.state.text()
 
     save_project(tmp_path / "work.ora", driver.window.session.document)
     found = open_document(tmp_path / "work.ora").document.layers[1].harmonization
@@ -219,9 +219,9 @@ def test_photographs_are_matched_named_saved_and_removed(
 def test_panel_says_where_the_background_lacks_the_look_of_fine_tuning(harmonized: WindowDriver) -> None:
     panel, layer = harmonized.window.sidebar.harmonize, harmonized.active
     assert layer.harmonization is not None
-    assert "look" not in panel._state.text()
+    assert "look" not in panel.state.text()
     for likeness, expected in ((0.2, "counts 80%"), (0.0, "was used"), (0.9, "")):
         found = dataclasses.replace(layer.harmonization, model="film", likeness=likeness)
         harmonized.window.session.do(commands.set_harmonization(layer.id, found))
-        assert expected in panel._state.text()
-        assert ("The background does not have the look" in panel._state.text()) == bool(expected)
+        assert expected in panel.state.text()
+        assert ("The background does not have the look" in panel.state.text()) == bool(expected)

@@ -252,7 +252,7 @@ def test_fine_tune_shows_one_bar_and_the_time_left_for_all_phases(dialog: FineTu
     texts = []
     for number, phase in enumerate(Phase):
         page._take(TrainingEvent(phase, 3, 4, overall=number / 10, seconds_left=60))
-        texts.append(page._state.text())
+        texts.append(page.state.text())
         assert page.bar.value() == 100 * number
     assert all(text.endswith(", 1:00 left") for text in texts)
     assert len(set(texts)) == len(texts)

@@ -32,8 +32,7 @@ def test_finish_by_button_sliders_reset_and_undo(driver: WindowDriver, backgroun
     assert found.values == found.automatic
     share = found.automatic.decontaminate
     assert (
-        f"Sharpness {found.automatic.sharpness:.1f}, Decontaminate {share:.0%}.".replace("%", " %")
-        in panel._note.text()
+        f"Sharpness {found.automatic.sharpness:.1f}, Decontaminate {share:.0%}.".replace("%", " %") in panel.note.text()
     )
     assert window.sidebar.finish.sizeHint().height() <= window.sidebar.finish.height()
     assert list(panel.rows) == list(FINISH_SLIDERS)
@@ -56,9 +55,9 @@ def test_finish_by_button_sliders_reset_and_undo(driver: WindowDriver, backgroun
     driver.settle()
     assert driver.active.finish.values == found.automatic.replace(light_wrap=1)
     driver.drag((160, 120), (190, 130), Qt.KeyboardModifier.ControlModifier)  # elsewhere on the background
-    assert "Moved since" in panel._note.text()
+    assert "Moved since" in panel.note.text()
     window.session.undo()
-    assert "Moved since" not in panel._note.text()
+    assert "Moved since" not in panel.note.text()
     panel.reset()
     assert driver.active.finish.values == found.automatic
     QTest.mouseClick(panel.remove_button, Qt.MouseButton.LeftButton)

@@ -119,9 +119,9 @@ def test_values_under_the_pointer_are_those_of_the_export(
     expected = flatten(session.document).pixels
     for x, y in ((20, 20), (160, 120), (150, 172), (210, 150)):
         window.canvas.hovered.emit((x + 0.5, y + 0.5))
-        place, values = window.status._pointer.text().split("   ·   ")
+        place, values = window.status.pointer.text().split("   ·   ")
         assert place == f"{x}, {y}"
         assert np.abs(np.array(values.split(), int) - expected[y, x]).max() <= 1  # single pixels round differently
     assert len(rendered) == 1
     window.canvas.hovered.emit((-3.0, 5.0))
-    assert window.status._pointer.text() == ""
+    assert window.status.pointer.text() == ""

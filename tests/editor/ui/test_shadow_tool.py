@@ -23,7 +23,7 @@ def test_shadow_by_key_handles_sliders_and_undo(driver: WindowDriver, background
     automatic = driver.active.shadow
     assert automatic is not None
     assert window.sidebar.sections["shadow"].is_open
-    assert panel._note.text()
+    assert panel.note.text()
     assert (flatten(window.session.document).pixels != plain).any()
 
     panel.rows["length"].number.setValue(50)

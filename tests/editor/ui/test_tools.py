@@ -353,7 +353,7 @@ def test_crop_tool_crops_the_canvas_and_keeps_layers_in_place(placed: WindowDriv
     left, top = (round(160 - placed.active.transform.x), round(120 - placed.active.transform.y))
     part = before[top : top + document.height, left : left + document.width]
     assert np.array_equal(flatten(document).pixels, part)
-    assert "Moved" not in window.sidebar.harmonize._state.text()
+    assert "Moved" not in window.sidebar.harmonize.state.text()
     window.session.undo()
     assert window.session.document.width == 320
     assert np.array_equal(flatten(window.session.document).pixels, before)

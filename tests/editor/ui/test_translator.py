@@ -77,7 +77,7 @@ def test_window_is_german_throughout(german_driver: WindowDriver, background: Pa
     buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
     assert [button.text() for button in buttons.buttons()] == ["Abbrechen"]  # Qt's own texts
     german_driver.harmonize()
-    assert "Modell: connoisseur · Sicherheit" in window.sidebar.harmonize._state.text()
+    assert "Modell: connoisseur · Sicherheit" in window.sidebar.harmonize.state.text()
     assert window.all_actions["undo"].text() == "&Rückgängig: Harmonisieren"
     for name in window.tool_box.tools:
         window.tool_box.choose(name)

@@ -28,7 +28,7 @@ class TrainingPage(QWidget):
         """Show the progress of a fine-tuning."""
         super().__init__()
         self._fine_tuning = fine_tuning
-        self._state = muted_label()
+        self.state = muted_label()
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.loss = Plot(self.tr("Color error while training"))
@@ -40,7 +40,7 @@ class TrainingPage(QWidget):
         plots = row_of([self.loss, self.gain], spacing=10)
         buttons = row_of([self.pause_button, None, self.cancel_button])
         title = heading(self.tr("Training"))
-        column_of(self, [title, self._state, self.bar, plots, (self.image, 1), buttons], spacing=10)
+        column_of(self, [title, self.state, self.bar, plots, (self.image, 1), buttons], spacing=10)
         fine_tuning.happened.connect(self._take)
         fine_tuning.samples.connect(self._show_samples)
 
@@ -53,12 +53,12 @@ class TrainingPage(QWidget):
         self.pause_button.setChecked(False)
         for button in (self.pause_button, self.cancel_button):
             button.setEnabled(True)
-        self._state.setText(self.tr("Preparing…"))
+        self.state.setText(self.tr("Preparing…"))
 
     def end(self) -> None:
         """Show that a canceled training has not ended yet."""
         self.bar.setRange(0, 0)
-        self._state.setText(self.tr("Canceling…"))
+        self.state.setText(self.tr("Canceling…"))
         for button in (self.pause_button, self.cancel_button):
             button.setEnabled(False)
 
@@ -80,7 +80,7 @@ class TrainingPage(QWidget):
         self._show_progress(text, event.overall or 0.0)
 
     def _show_progress(self, text: str, share: float) -> None:
-        self._state.setText(text)
+        self.state.setText(text)
         self.bar.setRange(0, 1000)
         self.bar.setValue(round(1000 * min(max(share, 0.0), 1.0)))
 
@@ -94,7 +94,7 @@ class TrainingPage(QWidget):
         self.pause_button.setText(self.tr("Resume") if paused else self.tr("Pause"))
         self.pause_button.setIcon(icon("play" if paused else "pause"))
         if paused:
-            self._state.setText(self.tr("Paused"))
+            self.state.setText(self.tr("Paused"))
 
 
 def format_duration(seconds: float) -> str:

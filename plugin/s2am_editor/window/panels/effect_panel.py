@@ -28,10 +28,10 @@ class EffectPanel(QWidget):
         self.start_button = push_button("", self.wanted.emit)
         self.start_button.setToolTip(tip)
         self.remove_button = push_button(self.tr("Remove"), self.remove.emit)
-        self._note = muted_label()
-        self._note.setContentsMargins(0, 4, 0, 4)
+        self.note = muted_label()
+        self.note.setContentsMargins(0, 4, 0, 4)
         buttons = row_of([(self.start_button, 1), self.remove_button])
-        column_of(self, [buttons, self._note, *self.rows.values()], spacing=3)
+        column_of(self, [buttons, self.note, *self.rows.values()], spacing=3)
         SliderRow.align(self.rows.values())
         for name, row in self.rows.items():
             row.moved.connect(lambda value, drag, name=name: self._move(name, value, drag))
@@ -51,8 +51,8 @@ class EffectPanel(QWidget):
             row.set_neutral(getattr(automatic, name) if automatic else self._specs[name].default)
             if has_effect:
                 row.set_value(getattr(values, name))
-        self._note.setText(note)
-        self._note.setVisible(bool(note) and has_effect)
+        self.note.setText(note)
+        self.note.setVisible(bool(note) and has_effect)
 
     def _move(self, name: str, value: float, drag: object) -> None:
         """Set a value of the effect of the active layer."""

@@ -72,7 +72,7 @@ class HarmonizePanel(QWidget):
         self.variants_button.setToolTip(self.tr("Compare several models and strengths, and choose one"))
         for button in (self.button, self.variants_button):
             button.setMinimumHeight(34)
-        self._state = muted_label()
+        self.state = muted_label()
         self._lay_out()
         self.list_models()
         self.set_photographs()
@@ -95,7 +95,7 @@ class HarmonizePanel(QWidget):
         form.addWidget(QLabel(self.tr("Photos")), 2, 0)
         form.addLayout(row_of([(self.photographs_button, 1), self.no_photographs], spacing=2), 2, 1)
         row = row_of([(self.button, 1), self.variants_button])
-        column_of(self, [form, row, self._state], spacing=8)
+        column_of(self, [form, row, self.state], spacing=8)
 
     @property
     def model(self) -> str:
@@ -158,7 +158,7 @@ class HarmonizePanel(QWidget):
         self.variants_button.setEnabled(can)
         again = layer is not None and layer.harmonization is not None
         self.button.setText(self.tr("Harmonize again") if again else self.tr("Harmonize"))
-        self._state.setText(self._describe(layer, can))
+        self.state.setText(self._describe(layer, can))
         self._list_references(layer)
 
     def _opened(self) -> None:

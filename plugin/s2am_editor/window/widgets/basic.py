@@ -129,19 +129,19 @@ class Section(QWidget):
         """Put content below a heading."""
         super().__init__()
         self._content = content
-        self._heading = QToolButton()
-        self._heading.setText(name)
-        self._heading.setCheckable(True)
-        self._heading.setIconSize(QSize(14, 14))
-        self._heading.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self._heading.setStyleSheet(
+        self.heading = QToolButton()
+        self.heading.setText(name)
+        self.heading.setCheckable(True)
+        self.heading.setIconSize(QSize(14, 14))
+        self.heading.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.heading.setStyleSheet(
             "QToolButton, QToolButton:checked { background: transparent; font-weight: 600; padding: 2px 0; }"
         )
-        self._heading.setToolTip(self.tr("Show or hide this section"))
-        self._heading.toggled.connect(self._toggle)
+        self.heading.setToolTip(self.tr("Show or hide this section"))
+        self.heading.toggled.connect(self._toggle)
         row = QHBoxLayout()
         row.setSpacing(2)
-        row.addWidget(self._heading)
+        row.addWidget(self.heading)
         row.addStretch()
         for button in buttons:
             row.addWidget(button)
@@ -150,19 +150,19 @@ class Section(QWidget):
         column.setSpacing(6)
         column.addLayout(row)
         column.addWidget(content)
-        self._heading.setChecked(True)
+        self.heading.setChecked(True)
 
     @property
     def is_open(self) -> bool:
         """True if the content is shown."""
-        return self._heading.isChecked()
+        return self.heading.isChecked()
 
     def set_open(self, on: bool) -> None:
         """Show or hide the content."""
-        self._heading.setChecked(on)
+        self.heading.setChecked(on)
 
     def _toggle(self, on: bool) -> None:
-        self._heading.setIcon(icon("chevron-down" if on else "chevron-right"))
+        self.heading.setIcon(icon("chevron-down" if on else "chevron-right"))
         self._content.setVisible(on)
         self.toggled.emit(on)
 
