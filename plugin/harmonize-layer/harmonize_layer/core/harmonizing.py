@@ -54,6 +54,7 @@ from harmonize_layer.core.metadata import LayerMetadata
 from harmonize_layer.core.settings import HarmonizeSettings
 from harmonize_layer.core.shadows import (
     CastingLayer,
+    chosen_values,
     new_shadow_layer,
     request_shadow_values,
     shadow_neighbor,
@@ -266,14 +267,14 @@ class HarmonizeRun:
         """Return a new layer with the shadow, if the settings ask for one."""
         if self.settings.shadow is None:
             return None
-        automatic = request_shadow_values(self.engine, composite, self.progress)
+        values = chosen_values(self.settings.shadow, request_shadow_values(self.engine, composite, self.progress))
         with self._source(layer, composite.start) as source:
             position = layer.position if composite.start.original else source.position
             area = PixelArea(*position, *source.size)
             masks = [plane_rows(each, area) for each in layer_masks(layer)]
             masks += [enlarged_rows(self.image, subject, area)] if subject else []
             silhouette = CastingLayer(area, _alpha_rows(source), masks)
-            shadow = new_shadow_layer(self.engine, silhouette, self.settings.shadow, automatic, staging, self.progress)
+            shadow = new_shadow_layer(self.engine, silhouette, values, staging, self.progress)
         self.stopwatch.lap("shadow")
         return shadow
 

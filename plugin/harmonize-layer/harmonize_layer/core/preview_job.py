@@ -18,7 +18,7 @@ from harmonize_layer.core.geometry import Window
 from harmonize_layer.core.masks import RefinedMask
 from harmonize_layer.core.rendering import render_composite, render_detail
 from harmonize_layer.core.settings import HarmonizeSettings
-from harmonize_layer.core.shadows import ShadowPlane, render_shadow_plane
+from harmonize_layer.core.shadows import ShadowPlane, chosen_values, render_shadow_plane
 
 
 @dataclass(frozen=True)
@@ -88,4 +88,5 @@ class PreviewJob:
         masks = composite.mask_planes
         if refined and composite.subject:
             masks[-1] = refined.share.plane
-        return render_shadow_plane(engine, composite, masks, self.settings.shadow, self.shadow, report)
+        values = chosen_values(self.settings.shadow, self.shadow)
+        return render_shadow_plane(engine, composite, masks, values, report)

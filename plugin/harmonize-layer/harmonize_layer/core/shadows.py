@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gimp_bridge.client import EngineClient
 from gimp_bridge.layer_pixels import ReadRows, bytes_reader
@@ -83,11 +83,16 @@ def automatic_values(values: ShadowValues) -> dict[str, float]:
     return {name: values.sliders[name] for name, spec in SHADOW_SLIDERS.items() if spec.automatic}
 
 
+def chosen_values(chosen: ShadowSettings, automatic: ShadowValues) -> ShadowValues:
+    """Return the values of a shadow: those of the settings, or the automatic ones where the settings ask for them."""
+    estimated = automatic_values(automatic) if chosen.automatic else {}
+    return replace(automatic, sliders=chosen.sliders | estimated)
+
+
 def new_shadow_layer(
     engine: EngineClient,
     silhouette: CastingLayer,
-    chosen: ShadowSettings,
-    automatic: ShadowValues,
+    values: ShadowValues,
     staging: HostImage,
     progress: ProgressCallback,
 ) -> HostLayer | None:
@@ -96,8 +101,7 @@ def new_shadow_layer(
     Args:
         engine: the engine.
         silhouette: the layer.
-        chosen: the settings.
-        automatic: the ambient color, and the values of the settings that are automatic.
+        values: see `chosen_values`.
         staging: an image of the canvas's size without a window.
         progress: called with each step.
 
@@ -110,7 +114,7 @@ def new_shadow_layer(
     """
     progress(ProgressUpdate(text="Rendering the shadow"))
     depth: Depth = "u8" if staging.has_8_bits else "u16"
-    found, opacity = _render(engine, silhouette, staging.size, depth, chosen, automatic, progress)
+    found, opacity = _render(engine, silhouette, staging.size, depth, values, progress)
     if not opacity:
         return None
     shadow_area = PixelArea(found.left, found.top, found.width, found.height)
@@ -121,8 +125,7 @@ def render_shadow_plane(
     engine: EngineClient,
     composite: LayerComposite,
     masks: Sequence[bytes],
-    chosen: ShadowSettings,
-    automatic: ShadowValues,
+    values: ShadowValues,
     progress: ProgressCallback,
 ) -> ShadowPlane:
     """Render the shadow of a composite's layer at the scale of the composite.
@@ -131,8 +134,7 @@ def render_shadow_plane(
         engine: the engine.
         composite: the composite.
         masks: planes of the masks that hide parts of the layer.
-        chosen: the settings.
-        automatic: see `new_shadow_layer`.
+        values: see `chosen_values`.
         progress: called with each step.
 
     Raises:
@@ -141,7 +143,7 @@ def render_shadow_plane(
     columns, rows = composite.window.columns, composite.window.rows
     planes = [bytes_reader(plane, columns) for plane in (composite.layer_alpha, *masks)]
     silhouette = CastingLayer(PixelArea(0, 0, columns, rows), planes[0], planes[1:])
-    found, opacity = _render(engine, silhouette, (columns, rows), "u8", chosen, automatic, progress)
+    found, opacity = _render(engine, silhouette, (columns, rows), "u8", values, progress)
     part = Window(PixelArea(found.left, found.top, found.width, found.height), 1.0)
     whole = crop_plane(opacity, part, Window(silhouette.area, 1.0)) if opacity else bytes(columns * rows)
     return ShadowPlane(found.color, whole, composite.window)
@@ -152,8 +154,7 @@ def _render(
     silhouette: CastingLayer,
     canvas: tuple[int, int],
     depth: Depth,
-    chosen: ShadowSettings,
-    automatic: ShadowValues,
+    values: ShadowValues,
     progress: ProgressCallback,
 ) -> tuple[ShadowRendered, bytes]:
     area, (width, height) = silhouette.area, canvas
@@ -165,8 +166,8 @@ def _render(
             top=area.y,
             canvas_width=width,
             canvas_height=height,
-            sliders=chosen.sliders | (automatic_values(automatic) if chosen.automatic else {}),
-            color=automatic.color,
+            sliders=values.sliders,
+            color=values.color,
             depth=depth,
             layer_masks=len(silhouette.masks),
         )
