@@ -60,14 +60,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     log.start_logging("s2am", s2am_engine.__version__)
     notes = NoteHandler(logging.WARNING)
     loggers = [logging.getLogger(name) for name in ("s2am_common", "s2am_engine")]
-    for one in loggers:
-        one.addHandler(notes)
+    for each in loggers:
+        each.addHandler(notes)
     try:
         words = join_negative_numbers(sys.argv[1:] if arguments is None else arguments)
         return run_command(build_parser().parse_args(words))
     finally:
-        for one in loggers:
-            one.removeHandler(notes)
+        for each in loggers:
+            each.removeHandler(notes)
 
 
 def run_command(options: argparse.Namespace) -> int:
@@ -102,8 +102,8 @@ def run_command(options: argparse.Namespace) -> int:
         if os.environ.get("S2AM_TRACEBACK"):
             raise
         logger.exception("unexpected error")
-        what = f"{type(error).__name__}: {error}"
-        return fail(f"This is a fault of the program ({what}): please report it together with {log.log_path()}.")
+        reason = f"{type(error).__name__}: {error}"
+        return fail(f"This is a fault of the program ({reason}): please report it together with {log.log_path()}.")
     return code
 
 

@@ -178,8 +178,8 @@ def add_pairs_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PHOTOS",
         help="folder of photographs; for “swapped”: one folder per version",
     )
-    what = f"draw a contact sheet (default: {DEFAULT_SHEET}, or a free name)"
-    parser.add_argument("--sheet", type=Path, nargs="?", const=NO_NAME, metavar="PNG", help=what)
+    sheet = f"draw a contact sheet (default: {DEFAULT_SHEET}, or a free name)"
+    parser.add_argument("--sheet", type=Path, nargs="?", const=NO_NAME, metavar="PNG", help=sheet)
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="write pairs in iHarmony4's layout instead")
     kind = "recolored: a region of a photograph (S-COCO); swapped: between aligned versions of one (S-Adobe5K)"
     parser.add_argument("--kind", choices=("recolored", "swapped"), type=kind_of_pairs, help=f"with -o: {kind}")
@@ -340,9 +340,10 @@ def run_finetune(options: argparse.Namespace) -> int:
         f"Learned from {len(found.photographs.all)} photographs in {found.seconds / 60:.1f} minutes. "
         f"Measured on {found.style.pairs} composites, each with photographs that were held out:"
     )
-    for what, one in (("this look", found.style), ("other looks", found.others), ("benchmark", found.benchmark)):
-        if one:
-            print(f"  {what:12} {describe_gain(one)}")
+    sets = ("this look", found.style), ("other looks", found.others), ("benchmark", found.benchmark)
+    for name, compared in sets:
+        if compared:
+            print(f"  {name:12} {describe_gain(compared)}")
     print(found.sentence + (f" Use it with --model {found.model.card.name}." if found.model else ""))
     if found.model:
         print(describe_recognition(found.recognition))

@@ -94,20 +94,21 @@ class Predictor:
             ModelError: the network gave no usable result.
         """
         inputs = [network_input, *(references.place_behind(network_input) if references else ())]
-        found = [self._predict_views(one) for one in inputs]
-        confidence, combined = found[0].confidence, found[0].color_map
+        predictions = [self._predict_views(each) for each in inputs]
+        confidence, combined = predictions[0].confidence, predictions[0].color_map
         if references:
             combined = self._color_map(
-                np.concatenate([one.outputs for one in found]), np.concatenate([one.views for one in found])
+                np.concatenate([prediction.outputs for prediction in predictions]),
+                np.concatenate([prediction.views for prediction in predictions]),
             )
             confidence = ensemble_confidence(
-                [one.color_map for one in found],
+                [prediction.color_map for prediction in predictions],
                 combined,
                 network_input.composite,
                 network_input.mask,
                 REFERENCE_PENALTY,
             )
-        likenesses = [one.likeness for one in found if one.likeness is not None]
+        likenesses = [prediction.likeness for prediction in predictions if prediction.likeness is not None]
         return Prediction(combined.blend(confidence), confidence, float(np.mean(likenesses)) if likenesses else None)
 
     def _predict_views(self, network_input: NetworkInput) -> _ViewPredictions:
