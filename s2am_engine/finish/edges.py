@@ -75,16 +75,8 @@ class Surroundings:
         colors = to_uint8(subsample(pixels[part], _FIELD_SIDE * _SAMPLED))
         counts = None if alpha is None else (subsample(alpha[part], _FIELD_SIDE * _SAMPLED) > 0).astype(np.float32)
         size = (min(_FIELD_SIDE, weights.shape[1]), min(_FIELD_SIDE, weights.shape[0]))
-        levels = np.linspace(0, 1, 256, dtype=np.float32)
-        counted, product = (np.empty(weights.shape, np.float32) for _ in range(2))
-        small = _reduced(np.asarray(cv2.LUT(weights, levels, dst=counted), np.float32), size)
-        fields = []
-        for table in (_opacity_weight(levels), _opacity_weight(1 - levels)):
-            cv2.LUT(weights, table.ravel(), dst=counted)
-            if counts is not None:
-                counted *= counts
-            sums = [_reduced(np.multiply(colors[..., c], counted, out=product), size) for c in range(3)]
-            fields.append(_extrapolated(np.dstack(sums), _reduced(counted, size)))
+        small, *fields = _smooth_fields(colors, weights, counts, size)
+        del weights
         scale = np.array(size) / (right - left, bottom - top)
         across, down = scale * float(np.sqrt(small.sum() / scale.prod()))
         light = np.zeros_like(small)
@@ -163,6 +155,31 @@ def _box_around(mask: Mask) -> tuple[int, int, int, int]:
     margin = int(_MARGIN * max(right - left - 1, bottom - top - 1)) + _NEAR
     height, width = mask.shape
     return max(0, left - margin), max(0, top - margin), min(width, right + margin), min(height, bottom + margin)
+
+
+def _smooth_fields(
+    colors: Bytes, weights: Bytes, counts: Floats | None, size: tuple[int, int]
+) -> tuple[Any, ...]:
+    """Return the reduced mask (n, m), and the colors (n, m, 3) of foreground and background.
+
+    Args:
+        colors: h×w×3.
+        weights: h×w, the foreground's share.
+        counts: h×w, 1 where pixels count, else 0; None = all count.
+        size: m and n.
+    """
+    levels = np.linspace(0, 1, 256, dtype=np.float32)
+    counted, product = (np.empty(weights.shape, np.float32) for _ in range(2))
+    small = _reduced(np.asarray(cv2.LUT(weights, levels, dst=counted), np.float32), size)
+    sums = []
+    for table in (_opacity_weight(levels), _opacity_weight(1 - levels)):
+        cv2.LUT(weights, table.ravel(), dst=counted)
+        if counts is not None:
+            counted *= counts
+        channels = [_reduced(np.multiply(colors[..., c], counted, out=product), size) for c in range(3)]
+        sums.append((np.dstack(channels), _reduced(counted, size)))
+    del counted, product
+    return small, *(_extrapolated(*each) for each in sums)
 
 
 def _reduced(values: Floats, size: tuple[int, int]) -> Floats:

@@ -10,7 +10,7 @@ before, so that gradients of light do not count. Levels are in 8-bit levels at e
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -45,7 +45,8 @@ TILE_UNIT = 4096
 """Standard deviation of the sum of the tiles of noise, whose integers take half the memory of floats."""
 
 _LARGEST_IN_TILE = 32767 // len(_TILE_SIDES)  # so that the sum of the tiles does not overflow; 5.6 deviations of a tile
-_ROWS = 64  # of a spectrum that are filtered at a time
+_ROWS = 32  # or columns of a tile or its spectrum that are processed at a time
+_VALUES = 4096  # of each channel that are doubles at a time
 _KNOT_LUMAS = np.linspace(0, 255, NOISE_KNOTS)
 
 NoiseTile = NDArray[np.int16]
@@ -289,9 +290,13 @@ def _spatial_correlation(flat: Floats) -> Doubles:
 
 
 def _channel_correlation(flat: Floats) -> Doubles:
-    values = flat.reshape(-1, 3).astype(np.float64)
-    scale = np.sqrt((values**2).mean(axis=0)) + 1e-9
-    correlation: Doubles = (values / scale).T @ (values / scale) / len(values)
+    values = flat.reshape(-1, 3)
+    products = np.zeros((3, 3))
+    for first in range(0, len(values), _VALUES):
+        part = values[first : first + _VALUES].astype(np.float64)
+        products += part.T @ part
+    scale = np.sqrt(np.diag(products) / len(values)) + 1e-9
+    correlation: Doubles = products / len(values) / np.outer(scale, scale)
     np.fill_diagonal(correlation, 1)
     return correlation
 
@@ -328,14 +333,30 @@ def softened_share(model: NoiseModel, weights: Doubles) -> Doubles:
     return share
 
 
-def _filter(spectrum: NDArray[np.complexfloating[Any, Any]], spatial: Doubles) -> None:
-    """Give white noise a correlation (7, 7); spectrum: of the noise, (n, n // 2 + 1), modified."""
-    side, reach = len(spectrum), np.arange(-_LAGS, _LAGS + 1)
+def _filter(noise: Floats, spatial: Doubles) -> None:
+    """Give white noise (n, n) a correlation (7, 7), in place.
+
+    The transforms are NumPy's rfft2 and irfft2, some rows and columns at a time, which takes a third of the memory.
+    """
+    side, reach = len(noise), np.arange(-_LAGS, _LAGS + 1)
+    spectrum = np.empty((side, side // 2 + 1), np.complex64)
     across = np.exp(-2j * np.pi / side * np.outer(reach, np.arange(spectrum.shape[1])))
-    for first in range(0, side, _ROWS):
-        rows = spectrum[first : first + _ROWS]
-        down = np.exp(-2j * np.pi / side * np.outer(np.arange(first, first + len(rows)), reach))
-        rows *= np.sqrt((down @ spatial @ across).real.clip(0)).astype(np.float32)
+    for rows in _slices(side):
+        spectrum[rows] = np.fft.rfft(noise[rows])
+    for columns in _slices(spectrum.shape[1]):
+        spectrum[:, columns] = np.fft.fft(spectrum[:, columns], axis=0)
+    for rows in _slices(side):
+        down = np.exp(-2j * np.pi / side * np.outer(np.arange(side)[rows], reach))
+        spectrum[rows] *= np.sqrt((down @ spatial @ across).real.clip(0)).astype(np.float32)
+    for columns in _slices(spectrum.shape[1]):
+        spectrum[:, columns] = np.fft.ifft(spectrum[:, columns], axis=0)
+    for rows in _slices(side):
+        noise[rows] = np.fft.irfft(spectrum[rows], side)
+
+
+def _slices(length: int) -> Iterator[slice]:
+    """Yield the parts of an axis that are processed at a time."""
+    return (slice(first, first + _ROWS) for first in range(0, length, _ROWS))
 
 
 @dataclass(frozen=True)
@@ -377,25 +398,31 @@ def _tile(correlation: NoiseCorrelation, side: int, rng: np.random.Generator) ->
     values, vectors = np.linalg.eigh(np.frombuffer(correlation.channels).reshape(3, 3))
     root = ((vectors * np.sqrt(values.clip(0))) @ vectors.T).astype(np.float32)
     spatial = np.frombuffer(correlation.spatial).reshape(3, 2 * _LAGS + 1, 2 * _LAGS + 1)
-    white = [rng.standard_normal((side, side), np.float32) for _ in range(3)]
-    tile = np.empty((side, side, 3), np.int16)
-    for channel in range(3):
-        mixed = white[0] * root[channel, 0]
-        for each, share in zip(white[1:], root[channel, 1:], strict=True):
-            cv2.scaleAdd(each, float(share), mixed, dst=mixed)
-        spectrum = np.fft.rfft2(mixed)
-        del mixed
-        _filter(spectrum, spatial[channel])
-        noise = np.asarray(np.fft.irfft2(spectrum, s=(side, side)), np.float32)
+    channels = [rng.standard_normal((side, side), np.float32) for _ in range(3)]
+    _mix(channels, root)
+    done: list[NoiseTile] = []
+    while channels:
+        noise = channels.pop(0)
+        _filter(noise, spatial[len(done)])
         noise /= noise.std() + np.float32(1e-9)
-        tile[..., channel] = _as_tile(noise)
-    return tile
+        done.append(_as_tile(noise))
+    return np.dstack(done)
+
+
+def _mix(channels: list[Floats], shares: Floats) -> None:
+    """Replace three channels (h, w) by sums of them, whose shares are the rows of a matrix 3×3."""
+    for rows in _slices(len(channels[0])):
+        parts = [channel[rows].copy() for channel in channels]
+        for channel, row in zip(channels, shares, strict=True):
+            mixed = np.multiply(parts[0], row[0], out=channel[rows])
+            for part, share in zip(parts[1:], row[1:], strict=True):
+                cv2.scaleAdd(part, float(share), mixed, dst=mixed)
 
 
 def _as_tile(noise: Floats) -> NoiseTile:
     """Return noise of standard deviation 1, which is modified, as integers of one of the tiles."""
     noise *= np.float32(TILE_UNIT / np.sqrt(len(_TILE_SIDES)))
-    return noise.clip(-_LARGEST_IN_TILE, _LARGEST_IN_TILE).astype(np.int16)
+    return noise.clip(-_LARGEST_IN_TILE, _LARGEST_IN_TILE, out=noise).astype(np.int16)
 
 
 def noise_at(tiles: tuple[NoiseTile, ...], top: int, left: int, out: NoiseTile) -> NoiseTile:

@@ -19,7 +19,7 @@ from s2am_engine.inference.network_input import average_visible
 from s2am_engine.inference.network_runner import NetworkRunner, open_runner
 from s2am_engine.models.model_files import read_model_data
 from s2am_engine.models.model_store import LIGHT_MODEL, find_model
-from s2am_engine.types import Floats, Mask, Pixels
+from s2am_engine.types import Bytes, Floats, Mask, Pixels
 
 LIGHT_CROP = 1.6
 """Side of the part of the image that the network gets, relative to the foreground's box."""
@@ -31,6 +31,7 @@ FIELD_CELLS = 16
 """Rows and columns of the field."""
 
 _SAMPLED = 4 * LIGHT_INPUT  # rows and columns that are read
+_ROWS = 32  # that are recolored at a time
 
 
 def predict_shading(
@@ -63,12 +64,21 @@ def predict_shading(
         return Shading(box, np.zeros((1, 1), np.float32))
     own = to_uint8(sample_pixels(pixels[part], _SAMPLED))
     if color_map is not None:
-        unit = own / np.float32(255)
-        unit += weights[..., None] * (color_map(unit).clip(0, 1) - unit)
-        own = to_uint8(unit)
+        own = _recolored(own, weights, color_map)
     composite, small = average_visible(icc.to_srgb(own, profile), weights, visible, LIGHT_INPUT)
     gains, rms = predict_gains(light_runner(), composite, small.clip(0, 1))
     return Shading(box, np.asarray(cv2.resize(gains, (FIELD_CELLS, FIELD_CELLS), interpolation=cv2.INTER_AREA)), rms)
+
+
+def _recolored(pixels: Bytes, weights: Floats, color_map: ColorMap) -> Bytes:
+    """Return pixels (h, w, 3) whose foreground, of weights (h, w), is recolored; few of them are floats at a time."""
+    recolored = np.empty_like(pixels)
+    for first in range(0, len(pixels), _ROWS):
+        rows = slice(first, first + _ROWS)
+        unit = pixels[rows] / np.float32(255)
+        unit += weights[rows, :, None] * (color_map(unit).clip(0, 1) - unit)
+        recolored[rows] = to_uint8(unit)
+    return recolored
 
 
 def predict_gains(runner: NetworkRunner, composite: Floats, mask: Floats) -> tuple[Floats, float]:
