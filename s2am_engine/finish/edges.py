@@ -29,6 +29,7 @@ EDGE_REACH = _NEAR + 4
 
 _FIELD_SIDE = 128  # of the surroundings
 _SAMPLED = 4  # rows and columns read for each one of the field
+_ROWS = 32  # of the image that are floats at a time
 _MARGIN = 0.15  # of the foreground's size, to each side
 _GLARE = ((0.3, 0.01), (0.2, 0.035))
 """The light wrap at 1 is the glare of a lens that scatters half of the light: shares of the light, and radii of the
@@ -157,9 +158,7 @@ def _box_around(mask: Mask) -> tuple[int, int, int, int]:
     return max(0, left - margin), max(0, top - margin), min(width, right + margin), min(height, bottom + margin)
 
 
-def _smooth_fields(
-    colors: Bytes, weights: Bytes, counts: Floats | None, size: tuple[int, int]
-) -> tuple[Any, ...]:
+def _smooth_fields(colors: Bytes, weights: Bytes, counts: Floats | None, size: tuple[int, int]) -> tuple[Any, ...]:
     """Return the reduced mask (n, m), and the colors (n, m, 3) of foreground and background.
 
     Args:
@@ -169,17 +168,25 @@ def _smooth_fields(
         size: m and n.
     """
     levels = np.linspace(0, 1, 256, dtype=np.float32)
-    counted, product = (np.empty(weights.shape, np.float32) for _ in range(2))
-    small = _reduced(np.asarray(cv2.LUT(weights, levels, dst=counted), np.float32), size)
-    sums = []
-    for table in (_opacity_weight(levels), _opacity_weight(1 - levels)):
-        cv2.LUT(weights, table.ravel(), dst=counted)
-        if counts is not None:
-            counted *= counts
-        channels = [_reduced(np.multiply(colors[..., c], counted, out=product), size) for c in range(3)]
-        sums.append((np.dstack(channels), _reduced(counted, size)))
-    del counted, product
-    return small, *(_extrapolated(*each) for each in sums)
+    small = _reduced(np.asarray(cv2.LUT(weights, levels), np.float32), size)
+    sums = [
+        _weighted_sums(colors, weights, table.ravel(), counts, size)
+        for table in (_opacity_weight(levels), _opacity_weight(1 - levels))
+    ]
+    return small, *(_extrapolated(each[..., :3], each[..., 3]) for each in sums)
+
+
+def _weighted_sums(
+    colors: Bytes, weights: Bytes, table: Floats, counts: Floats | None, size: tuple[int, int]
+) -> Floats:
+    """Return reduced products (n, m, 4) of colors, or of 1, and weights of which a table (256,) gives the values."""
+    across = np.empty((len(colors), size[0], 4), np.float32)
+    for first in range(0, len(colors), _ROWS):
+        rows = slice(first, first + _ROWS)
+        counted = table[weights[rows]] if counts is None else table[weights[rows]] * counts[rows]
+        products = cv2.merge([*(colors[rows, :, c] * counted for c in range(3)), counted])
+        cv2.resize(products, (size[0], len(products)), dst=across[rows], interpolation=cv2.INTER_AREA)
+    return _reduced(across, size)
 
 
 def _reduced(values: Floats, size: tuple[int, int]) -> Floats:

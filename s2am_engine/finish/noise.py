@@ -45,7 +45,7 @@ TILE_UNIT = 4096
 """Standard deviation of the sum of the tiles of noise, whose integers take half the memory of floats."""
 
 _LARGEST_IN_TILE = 32767 // len(_TILE_SIDES)  # so that the sum of the tiles does not overflow; 5.6 deviations of a tile
-_ROWS = 32  # or columns of a tile or its spectrum that are processed at a time
+_ROWS = 32  # or columns of a tile or its spectrum, or patches, that are processed at a time
 _VALUES = 4096  # of each channel that are doubles at a time
 _KNOT_LUMAS = np.linspace(0, 255, NOISE_KNOTS)
 
@@ -213,9 +213,12 @@ def noise_limit(found: PatchStatistics) -> float | None:
 
 def _without_surface(patches: Floats) -> Floats:
     """Return patches (K, PATCH, PATCH, 3) without their means and quadratic surfaces."""
-    columns = patches.transpose(0, 3, 1, 2).reshape(len(patches), 3, -1)
-    columns = columns - columns.mean(axis=2, keepdims=True)
-    columns -= (columns @ _SURFACES) @ _SURFACES.T
+    columns = np.ascontiguousarray(patches.transpose(0, 3, 1, 2)).reshape(len(patches), 3, -1)
+    del patches
+    columns -= columns.mean(axis=2, keepdims=True)
+    for first in range(0, len(columns), _ROWS):
+        part = columns[first : first + _ROWS]
+        part -= (part @ _SURFACES) @ _SURFACES.T
     return columns.reshape(-1, 3, PATCH, PATCH).transpose(0, 2, 3, 1)
 
 

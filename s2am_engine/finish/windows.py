@@ -25,6 +25,7 @@ MAX_WINDOWS = 48
 _LEAST_SHARE = 0.5  # of a window that belongs to its region
 _MEASURED_SHARE = 1 / 8  # the same, of a window that was chosen for the other region
 _AT_A_TIME = 2  # windows that are floats at a time
+_PATCHES_AT_A_TIME = 32  # patches of them that are
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,12 +98,15 @@ class RegionWindows:
     def patches(self, numbers: NDArray[np.intp]) -> Floats:
         """Return patches (K, PATCH, PATCH, 3) in 8-bit levels by their numbers (K,), window after window, by rows."""
         steps = WINDOW // PATCH
-        found = []
-        for number in numbers.tolist():
-            window, place = divmod(number, steps**2)
-            y, x = (PATCH * each for each in divmod(place, steps))
-            found.append(self.windows.pixels[self.chosen[window]][y : y + PATCH, x : x + PATCH])
-        return self._levels(np.stack(found))
+        found = np.empty((len(numbers), PATCH, PATCH, 3), np.float32)
+        for first in range(0, len(numbers), _PATCHES_AT_A_TIME):
+            part = []
+            for number in numbers[first : first + _PATCHES_AT_A_TIME].tolist():
+                window, place = divmod(number, steps**2)
+                y, x = (PATCH * each for each in divmod(place, steps))
+                part.append(self.windows.pixels[self.chosen[window]][y : y + PATCH, x : x + PATCH])
+            found[first : first + len(part)] = self._levels(np.stack(part))
+        return found
 
     def _valid(self, number: int) -> NDArray[np.bool_]:
         return self.windows.valid(number, background=self.background)

@@ -19,6 +19,8 @@ from s2am_engine.cli.benchmark import synthetic_image
 from s2am_engine.file_harmonizer import FileHarmonizer, FileJob
 from s2am_engine.finish import finisher as finisher_module
 from s2am_engine.finish.edges import Surroundings
+from s2am_engine.finish.grain import grain_stage
+from s2am_engine.finish.noise import noise_tiles
 from s2am_engine.finish.shading import Shading
 from s2am_engine.finish.windows import SampleWindows
 from s2am_engine.image.io import ImageData, save_image
@@ -291,14 +293,34 @@ def test_finish_does_not_depend_on_blocks_strips_or_threads(finish: Finish, monk
     np.testing.assert_array_equal(strips, whole)
 
 
-@pytest.mark.parametrize(("grain", "megabytes"), [(3, 5.5), (-3, 8.5)])
-def test_two_threads_finish_a_large_foreground_in_little_memory(grain: int, megabytes: float) -> None:
+@pytest.fixture(scope="module")
+def large() -> tuple[Pixels, NDArray[np.uint8], FinishMeasurement, Surroundings]:
     pixels, mask = synthetic_image(4000, 3000, 0.5)
-    around, shading = Surroundings.measure(pixels, mask), Shading((0, 0, 4000, 3000), np.eye(16, dtype=np.float32))
+    around = Surroundings.measure(pixels, mask)
+    return pixels, mask, FinishMeasurement.of(SampleWindows.of(pixels, mask), None, around), around
+
+
+@pytest.mark.parametrize(("grain", "megabytes"), [(3, 5.5), (-3, 8.5)])
+def test_two_threads_finish_a_large_foreground_in_little_memory(
+    grain: int, megabytes: float, large: tuple[Pixels, NDArray[np.uint8], FinishMeasurement, Surroundings]
+) -> None:
+    pixels, mask, measurement, around = large
+    shading = Shading((0, 0, 4000, 3000), np.eye(16, dtype=np.float32))
     finish = Finish(light=1, grain=grain, sharpness=-1.2, decontaminate=1, light_wrap=0.5)
-    finisher = Finisher(finish, FinishMeasurement.of(SampleWindows.of(pixels, mask)), around, shading)
-    assert finisher.reach > 0  # prepares the noise, which is measured elsewhere
-    assert peak_allocation(lambda: finisher.apply(pixels, mask, workers=2)) < megabytes * 1e6
+    finisher = Finisher(finish, measurement, around, shading)
+    assert finisher.reach > 0  # prepares the noise
+    assert peak_allocation(lambda: finisher.apply(pixels.copy(), mask, workers=2)) < pixels.nbytes + megabytes * 1e6
+
+
+def test_measuring_a_large_image_takes_little_memory(
+    large: tuple[Pixels, NDArray[np.uint8], FinishMeasurement, Surroundings],
+) -> None:
+    pixels, mask, measurement, around = large
+    windows = SampleWindows.of(pixels, mask)
+    assert peak_allocation(lambda: Surroundings.measure(pixels, mask)) < 5e6
+    assert peak_allocation(lambda: FinishMeasurement.of(windows, None, around)) < 4.5e6
+    noise_tiles.cache_clear()
+    assert peak_allocation(lambda: grain_stage(3, measurement)) < 4.5e6
 
 
 def test_reduced_noise_does_not_depend_on_blocks_or_origins(monkeypatch: pytest.MonkeyPatch) -> None:
