@@ -72,7 +72,7 @@ class Surroundings:
         left, top, right, bottom = box = _box_around(mask)
         part = slice(top, bottom), slice(left, right)
         shown = np.ascontiguousarray(to_uint8(subsample(mask[part], _FIELD_SIDE * _SAMPLED)))
-        weights = cv2.blur(shown, (3, 3))
+        weights = np.asarray(cv2.blur(shown, (3, 3)), np.uint8)
         colors = to_uint8(subsample(pixels[part], _FIELD_SIDE * _SAMPLED))
         counts = None if alpha is None else (subsample(alpha[part], _FIELD_SIDE * _SAMPLED) > 0).astype(np.float32)
         size = (min(_FIELD_SIDE, weights.shape[1]), min(_FIELD_SIDE, weights.shape[0]))
