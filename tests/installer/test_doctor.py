@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -92,9 +93,10 @@ class Home:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        found = Home(tmp_path_factory.mktemp("machine"))
+def home() -> Iterator[Home]:
+    # The folders of pytest can be too long for the path of the engine's socket.
+    with tempfile.TemporaryDirectory(prefix="s2am-") as folder, pytest.MonkeyPatch.context() as monkeypatch:
+        found = Home(Path(folder).resolve())
         fakes.isolate(monkeypatch, found.machine)
         found.install()
         yield found
