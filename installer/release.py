@@ -13,13 +13,12 @@ import json
 import subprocess
 import sys
 import tarfile
-import tempfile
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
 from s2am_common.errors import InstallError
-from s2am_setup.gimp_plugin import PLUGIN_NAME, assemble_plugin
+from s2am_setup.gimp_plugin import PLUGIN_NAME, plugin_files
 
 _CHECKOUT = Path(__file__).resolve().parent.parent
 IMPORT_NAMES = {"s2am_common", "s2am_engine", "gimp_bridge", "s2am_setup", "s2am_editor"}
@@ -75,12 +74,11 @@ def _age(file: Path) -> float:
 
 def write_plugin_zip(file: Path) -> None:
     """Write the plug-in's folder and instructions for installing it by hand; the result is reproducible."""
-    with tempfile.TemporaryDirectory() as temporary, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        target = Path(temporary) / PLUGIN_NAME
+    with zipfile.ZipFile(file, "w") as archive:
         _add(archive, "INSTALL.txt", _INSTRUCTIONS.encode(), 0o644)
-        for path in assemble_plugin(target, ["s2am", "serve"]):
-            name = f"{PLUGIN_NAME}/{path.relative_to(target).as_posix()}"
-            _add(archive, name, path.read_bytes(), 0o755 if path.name == f"{PLUGIN_NAME}.py" else 0o644)
+        for path, content in sorted(plugin_files(["s2am", "serve"]).items()):
+            mode = 0o755 if path.name == f"{PLUGIN_NAME}.py" else 0o644
+            _add(archive, f"{PLUGIN_NAME}/{path.as_posix()}", content, mode)
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes, mode: int) -> None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 import re
@@ -12,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from gimp_bridge import CLIENT_FILES
 from s2am_common import log
 from s2am_common.atomic import atomic_write
 from s2am_common.paths import user_paths
@@ -25,9 +25,7 @@ PLUGIN_NAME = "harmonize-layer"
 
 PLUGIN_PROCEDURE = "plug-in-harmonize-layer"
 
-_PACKAGE = Path(__file__).resolve().parent
-_BRIDGE = _PACKAGE.parent / "gimp_bridge"
-_COMMON = _PACKAGE.parent / "s2am_common"
+_ROOT = Path(__file__).resolve().parent.parent
 _ENGINE_NOTE_VERSION = 1
 
 _OUR_NAMES = re.compile(r"\.?(?:harmonize[-_ ]?layer|s2am).*", re.IGNORECASE)
@@ -37,8 +35,35 @@ _CACHE_ENTRY = re.compile(r'^\(plug-in-def "((?:[^"\\]|\\.)*)".*?(?=^[(#]|\Z)', 
 PluginState = Literal["loaded", "not loaded yet", "skipped", "failed"]
 
 
+def plugin_files(serve: Sequence[str]) -> dict[Path, bytes]:
+    """Return the content of each file of the plug-in, by its path in the plug-in's folder.
+
+    These are its own files, the bridge's client, the translations, and how to start the engine.
+
+    Args:
+        serve: the command that runs the engine's server.
+    """
+    packed = _ROOT / "s2am_setup" / PLUGIN_NAME  # in the wheel
+    own = packed if packed.is_dir() else _ROOT / "plugin" / PLUGIN_NAME
+    shared = _with_suffix(_ROOT / "s2am_common", ".py", ".po")
+    client = (_ROOT / "gimp_bridge" / name for name in CLIENT_FILES)
+    files = {path.relative_to(own): path.read_bytes() for path in _with_suffix(own, ".py", ".svg")}
+    files |= {path.relative_to(_ROOT): path.read_bytes() for path in (*client, *shared)}
+    for source in sorted(CATALOGS.glob("*.po")):
+        # GIMP's menus take their texts from the gettext domain of the plug-in, which has its name.
+        compiled = compile_catalog(read_po(source.read_text(encoding="utf-8")), source.stem)
+        files[Path("locale", source.stem, "LC_MESSAGES", f"{PLUGIN_NAME}.mo")] = compiled
+    note = {"version": _ENGINE_NOTE_VERSION, "serve": list(serve)}
+    files[Path("engine.json")] = (json.dumps(note, indent=2) + "\n").encode()
+    return files
+
+
+def _with_suffix(folder: Path, *suffixes: str) -> list[Path]:
+    return [path for path in sorted(folder.rglob("*")) if path.suffix in suffixes]
+
+
 def assemble_plugin(target: Path, serve: Sequence[str]) -> list[Path]:
-    """Write the plug-in's folder atomically: its files, the bridge's client, translations, and how to start the engine.
+    """Write the plug-in's folder atomically.
 
     Args:
         target: `<GIMP profile>/plug-ins/harmonize-layer`, which is replaced.
@@ -55,14 +80,11 @@ def assemble_plugin(target: Path, serve: Sequence[str]) -> list[Path]:
     new, old = (target.with_name(f".{target.name}.{state}") for state in ("new", "old"))
     for leftover in (new, old):
         shutil.rmtree(leftover, ignore_errors=True)
+    files = plugin_files(serve)
     try:
-        for source, name in _sources():
-            copy = new / name
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, copy)
-        _write_translations(new / "locale")
-        note = {"version": _ENGINE_NOTE_VERSION, "serve": list(serve)}
-        (new / "engine.json").write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
+        for name, content in files.items():
+            (new / name).parent.mkdir(parents=True, exist_ok=True)
+            (new / name).write_bytes(content)
         (new / f"{PLUGIN_NAME}.py").chmod(0o755)  # without the executable bit GIMP skips it silently
         if target.exists():
             target.rename(old)
@@ -72,41 +94,7 @@ def assemble_plugin(target: Path, serve: Sequence[str]) -> list[Path]:
             old.rename(target)
         for leftover in (new, old):
             shutil.rmtree(leftover, ignore_errors=True)
-    return sorted(path for path in target.rglob("*") if path.is_file())
-
-
-def _write_translations(folder: Path) -> None:
-    """Write the catalogs of the gettext domain of the plug-in, which has its name, for the texts in GIMP's menus."""
-    for source in CATALOGS.glob("*.po"):
-        target = folder / source.stem / f"LC_MESSAGES/{PLUGIN_NAME}.mo"
-        target.parent.mkdir(parents=True)
-        target.write_bytes(compile_catalog(read_po(source.read_text(encoding="utf-8")), source.stem))
-
-
-def _sources() -> list[tuple[Path, Path]]:
-    """Return each file to copy with its relative path in the plug-in's folder."""
-    plugin = _plugin_source()
-    own = [(path, path.relative_to(plugin)) for path in sorted(plugin.rglob("*")) if path.suffix in (".py", ".svg")]
-    client = [(_BRIDGE / name, Path("gimp_bridge") / name) for name in _client_files(_BRIDGE / "__init__.py")]
-    shared = (path for path in sorted(_COMMON.rglob("*")) if path.suffix in (".py", ".po"))
-    common = [(path, Path("s2am_common") / path.relative_to(_COMMON)) for path in shared]
-    return [*own, *client, *common]
-
-
-def _plugin_source() -> Path:
-    """Return the folder of the plug-in's own files: in the wheel next to this file, else in the clone."""
-    packed = _PACKAGE / PLUGIN_NAME
-    return packed if packed.is_dir() else _PACKAGE.parent / "plugin" / PLUGIN_NAME
-
-
-def _client_files(package: Path) -> list[str]:
-    """Return the value of CLIENT_FILES without importing the package, whose other modules need the engine."""
-    for node in ast.parse(package.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
-            names = node.targets if isinstance(node, ast.Assign) else [node.target]
-            if any(isinstance(name, ast.Name) and name.id == "CLIENT_FILES" for name in names):
-                return list(ast.literal_eval(node.value))
-    raise ValueError(f"{package} defines no CLIENT_FILES")
+    return [target / name for name in files]
 
 
 def plugin_folder(profile: Path) -> Path:

@@ -141,7 +141,7 @@ def test_install_plugin_on_full_disk_keeps_old_plugin(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("shutil.copyfile", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError, match="No space"):
         gimp_plugin.install_plugin(profile, ["elsewhere", "serve"], manifest)
     assert machines.contents(profile) == before

@@ -201,16 +201,16 @@ def test_install_interrupted_leaves_no_environment(
 def test_install_interrupted_before_plugin_is_completed_by_next_run(
     machine: Machine, paths: InstallPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy = shutil.copyfile
+    write = Path.write_bytes
 
-    def interrupted(source: Path, target: Path, **how: bool) -> object:
-        if "gimp_bridge" in Path(target).parts:
+    def interrupted(file: Path, content: bytes) -> int:
+        if "gimp_bridge" in file.parts:
             raise KeyboardInterrupt
-        return copy(source, target, **how)
+        return write(file, content)
 
     before = contents(machine.platform.home)
     with monkeypatch.context() as patched:
-        patched.setattr("shutil.copyfile", interrupted)
+        patched.setattr(Path, "write_bytes", interrupted)
         assert run(machine) == 1
     assert command_output(paths) == "hello", "the environment is in use already"
     assert run(machine) == 0
