@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 from s2am_common.errors import InstallError
@@ -23,40 +23,13 @@ from s2am_setup.platform import Platform
 from s2am_setup.python_environment import Environment
 
 
-@dataclass(frozen=True)
-class PartState:
-    """A part on this computer.
-
-    Attributes:
-        part: the part.
-        is_installed: whether all of its libraries are there.
-        download: approximate size of the download in bytes.
-        disk: approximate size on the disk in bytes.
-    """
-
-    part: OptionalPart
-    is_installed: bool
-    download: int
-    disk: int
-
-    @property
-    def size(self) -> str:
-        """Sizes of download and installation as text."""
-        return f"about {format_bytes(self.download)} to download, {format_bytes(self.disk)} on the disk"
-
-    def to_json(self) -> dict[str, str | int | bool]:
-        """Return the state as JSON values."""
-        return {
-            "name": self.part.name,
-            "purpose": self.part.purpose,
-            "installed": self.is_installed,
-            "download": self.download,
-            "disk": self.disk,
-        }
+def is_installed(part: OptionalPart) -> bool:
+    """Return whether all libraries of a part are in this process's environment."""
+    return all(importlib.util.find_spec(name) for name in part.libraries)
 
 
-def part_state(part: OptionalPart, platform: Platform, tag: str = torch_builds.AUTO_BUILD) -> PartState:
-    """Return the state of a part in this process's environment.
+def with_sizes(part: OptionalPart, platform: Platform, tag: str = torch_builds.AUTO_BUILD) -> OptionalPart:
+    """Return a part with its sizes on this computer, where PyTorch's depend on the build.
 
     Args:
         part: the part.
@@ -66,11 +39,15 @@ def part_state(part: OptionalPart, platform: Platform, tag: str = torch_builds.A
     Raises:
         InstallError: there is no such build.
     """
-    is_installed = all(importlib.util.find_spec(name) for name in part.libraries)
-    download, disk = part.download, part.disk
-    if part is TRAIN:
-        download, disk = _build(platform, tag).addition
-    return PartState(part, is_installed, download, disk)
+    if part is not TRAIN:
+        return part
+    download, disk = _build(platform, tag).addition
+    return replace(part, download=download, disk=disk)
+
+
+def describe_sizes(part: OptionalPart) -> str:
+    """Return the sizes of a part as text."""
+    return f"about {format_bytes(part.download)} to download, {format_bytes(part.disk)} on the disk"
 
 
 def _build(platform: Platform, tag: str) -> torch_builds.TorchBuild:
@@ -88,7 +65,7 @@ def add_part(
         part: the part.
         installation: of this process.
         console: prints the steps.
-        tag: build of PyTorch for `TRAIN`, see `part_state`.
+        tag: build of PyTorch for `TRAIN`, see `with_sizes`.
 
     Raises:
         InstallError: the part cannot be added here; PyTorch is there completely or not at all.

@@ -60,33 +60,36 @@ def _add_command(subparsers: Any, name: str, run: RunCommand, about: str) -> arg
 
 def _install(options: argparse.Namespace) -> int:
     from s2am_common.errors import InstallError
-    from s2am_setup.add_part import add_part, part_state
+    from s2am_setup.add_part import add_part, describe_sizes, is_installed, with_sizes
     from s2am_setup.console import Console
     from s2am_setup.platform import this_platform
     from s2am_setup.prompts import prompt_yes_no
 
     platform = this_platform()
     if options.part is None:
-        states = [part_state(part, platform) for part in OPTIONAL_PARTS.values()]
+        parts = [(with_sizes(part, platform), is_installed(part)) for part in OPTIONAL_PARTS.values()]
         if options.json:
-            print(json.dumps({"parts": [state.to_json() for state in states]}))
+            columns = ("name", "purpose", "download", "disk")
+            found = [{key: getattr(part, key) for key in columns} | {"installed": done} for part, done in parts]
+            print(json.dumps({"parts": found}))
         else:
-            for state in states:
-                print(f"{state.part.name:<12}{state.part.purpose}: {'installed' if state.is_installed else state.size}")
+            for part, done in parts:
+                print(f"{part.name:<12}{part.purpose}: {'installed' if done else describe_sizes(part)}")
         return 0
-    state = part_state(OPTIONAL_PARTS[options.part], platform, options.torch)
-    what = f"{', '.join(state.part.libraries.values())} for {state.part.purpose}"
-    if not state.is_installed:
+    part = OPTIONAL_PARTS[options.part]
+    what = f"{', '.join(part.libraries.values())} for {part.purpose}"
+    if not is_installed(part):
+        size = describe_sizes(with_sizes(part, platform, options.torch))
         if not options.yes:
             if not sys.stdin.isatty():
-                raise InstallError(f"{what}: {state.size}; add --yes to install it.")
-            if not prompt_yes_no(f"{what}: {state.size}. Install it?", sys.stdin, sys.stderr):
+                raise InstallError(f"{what}: {size}; add --yes to install it.")
+            if not prompt_yes_no(f"{what}: {size}. Install it?", sys.stdin, sys.stderr):
                 return 1
         if options.json:
             _accept_interruption()
-        add_part(state.part, _own_installation(), Console(sys.stderr if options.json else sys.stdout), options.torch)
+        add_part(part, _own_installation(), Console(sys.stderr if options.json else sys.stdout), options.torch)
     if options.json:
-        print(json.dumps({"installed": state.part.name}))
+        print(json.dumps({"installed": part.name}))
     else:
         print(f"Installed: {what}.")
     return 0

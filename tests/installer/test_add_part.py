@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -119,7 +120,8 @@ def test_install_asks_in_a_terminal_with_the_size(
 ) -> None:
     added: list[OptionalPart] = []
     monkeypatch.setattr(add_part, "add_part", lambda part, *_: added.append(part))
-    monkeypatch.setattr(add_part, "part_state", lambda part, *_: add_part.PartState(part, False, 2 * 10**8, 10**9))
+    monkeypatch.setattr(add_part, "is_installed", lambda _: False)
+    monkeypatch.setattr(add_part, "with_sizes", lambda part, *_: replace(part, download=2 * 10**8, disk=10**9))
     monkeypatch.setattr("s2am_setup.installation.find_installation", lambda *_: installation)
     parser = argparse.ArgumentParser()
     command.add_commands(parser.add_subparsers())
@@ -139,7 +141,7 @@ def test_install_can_be_interrupted_by_the_program_that_started_it(
 ) -> None:
     """Also if that was started in the background of a shell, where Ctrl-C is ignored."""
     monkeypatch.setattr(add_part, "add_part", lambda *_: signal.raise_signal(signal.SIGINT))
-    monkeypatch.setattr(add_part, "part_state", lambda part, *_: add_part.PartState(part, False, 1, 1))
+    monkeypatch.setattr(add_part, "is_installed", lambda _: False)
     monkeypatch.setattr("s2am_setup.installation.find_installation", lambda *_: installation)
     parser = argparse.ArgumentParser()
     command.add_commands(parser.add_subparsers())
