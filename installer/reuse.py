@@ -8,7 +8,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.metadata import Distribution, PackagePath, distributions
 from pathlib import Path
 
@@ -36,38 +36,33 @@ def reuse_packages(
     if source is None or target is None or source.relative_to(old.folder) != target.relative_to(new.folder):
         return []
     present = {_PROGRAM, *(_name(one) for one in distributions(path=[str(target)]))}
-    found = [one for one in distributions(path=[str(source)]) if _name(one) not in present]
-    if without:
-        found = [one for one in found if not without.fullmatch(_name(one))]
-    sizes = {_name(one): sum(_size(file) for _, file in _files(one, old)) for one in found}
-    done, total = 0, sum(sizes.values())
-    reused = []
-    for one in found:
-        if is_undamaged(one, old):
-            for recorded, file in _files(one, old):
+    packages = {_name(one): _files(one, old) for one in distributions(path=[str(source)])}
+    wanted = [name for name in packages if name not in present and not (without and without.fullmatch(name))]
+    sizes = {name: sum(recorded.size or 0 for recorded in packages[name]) for name in wanted}
+    done, reused = 0, []
+    for name in wanted:
+        files = packages[name]
+        if files and all(_is_as_recorded(recorded, file) for recorded, file in files.items()):
+            for recorded, file in files.items():
                 _link(file, new.folder / file.relative_to(old.folder), old, new, is_script=_is_outside(recorded))
-            reused.append(_name(one))
-        done += sizes[_name(one)]
-        progress(done, total)
+            reused.append(name)
+        done += sizes[name]
+        progress(done, sum(sizes.values()))
     return sorted(reused)
-
-
-def is_undamaged(package: Distribution, environment: Environment) -> bool:
-    """Return whether all files of an installed package have the checksums that were recorded at its installation."""
-    files = list(_files(package, environment))
-    return bool(files) and all(_is_as_recorded(recorded, file) for recorded, file in files)
 
 
 def _name(package: Distribution) -> str:
     return str(package.metadata["Name"] or "").lower().replace("_", "-")
 
 
-def _files(package: Distribution, environment: Environment) -> Iterator[tuple[PackagePath, Path]]:
-    """Yield each recorded file of a package with its path."""
+def _files(package: Distribution, environment: Environment) -> dict[PackagePath, Path]:
+    """Return the path of each recorded file of a package."""
+    found = {}
     for recorded in package.files or ():
         file = Path(os.path.normpath(str(recorded.locate())))
         if environment.folder in file.parents and recorded.suffix != ".pyc":
-            yield recorded, file
+            found[recorded] = file
+    return found
 
 
 def _is_outside(recorded: PackagePath) -> bool:
@@ -85,13 +80,6 @@ def _is_as_recorded(recorded: PackagePath, file: Path) -> bool:
     except (OSError, ValueError):
         return False
     return base64.urlsafe_b64encode(digest.digest()).rstrip(b"=").decode() == recorded.hash.value
-
-
-def _size(file: Path) -> int:
-    try:
-        return file.stat().st_size
-    except OSError:
-        return 0
 
 
 def _link(file: Path, target: Path, old: Environment, new: Environment, *, is_script: bool) -> None:
