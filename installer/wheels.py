@@ -72,8 +72,7 @@ def download_wheels(folder: Path, project: Path, build: TorchBuild, console: Con
         with console.step("Downloading the libraries of s2am"):
             # Debian's Python has no pip to start with.
             helper.pip(["download", "--no-deps", "--dest", str(folder), "pip", packages.SAMPLE_PHOTOGRAPHS], console)
-            constraint = packages.torch_constraint(Path(temporary), version)
-            options = ["--wheel-dir", str(folder), "--find-links", str(folder), *constraint]
+            options = ["--wheel-dir", str(folder), "--find-links", str(folder), *packages.exactly(version)]
             helper.pip(["wheel", *options, packages.with_extras(project, build)], console)
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,12 +136,11 @@ def install_project(
         console: runs the commands.
         editable: install a folder in editable mode.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        how = ["--editable"] if editable else []
-        build = TorchBuild(torch.partition("+")[2], "")
-        # Only PyTorch's index has the packages that its ROCm build needs.
-        index = ["--extra-index-url", build.sources[-1][-1]] if build.tag.startswith("rocm") else []
-        sources.install(new, [*torch_constraint(Path(folder), torch), *index, *how, project], console)
+    how = ["--editable"] if editable else []
+    build = TorchBuild(torch.partition("+")[2], "")
+    # Only PyTorch's index has the packages that its ROCm build needs.
+    index = ["--extra-index-url", build.sources[-1][-1]] if build.tag.startswith("rocm") else []
+    sources.install(new, [*index, *exactly(torch), *how, project], console)
 
 
 def install_sample_photographs(new: Environment, sources: PackageSources, console: Console) -> None:
@@ -150,10 +148,6 @@ def install_sample_photographs(new: Environment, sources: PackageSources, consol
     sources.install(new, ["--no-deps", SAMPLE_PHOTOGRAPHS], console)
 
 
-def torch_constraint(folder: Path, torch: str) -> list[str]:
-    """Return the arguments that keep pip or uv from changing PyTorch's version; they name a file in `folder`."""
-    if not torch:
-        return []
-    file = folder / "constraints.txt"
-    file.write_text(f"torch=={torch}\n", encoding="utf-8")
-    return ["--constraint", str(file)]
+def exactly(torch: str) -> list[str]:
+    """Return the requirement that keeps pip or uv from changing PyTorch's version; "" = it is not installed."""
+    return [f"torch=={torch}"] if torch else []
