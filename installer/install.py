@@ -26,7 +26,7 @@ from installer import access, environment, repair_copy, reuse, wheels
 from s2am_common.errors import InstallError, S2AMError
 from s2am_common.optional_parts import OPTIONAL_PARTS
 from s2am_setup import debian, packages, start_check, torch_builds
-from s2am_setup.console import Console, format_bytes
+from s2am_setup.console import Console, format_bytes, prompt_yes_no
 from s2am_setup.desktop import write_launchers
 from s2am_setup.gimp_plugin import install_plugin, remove_plugin
 from s2am_setup.gimp_profiles import GET_GIMP, GimpProfile, ensure_profile, find_gimp_profiles, find_gimps
@@ -40,7 +40,6 @@ from s2am_setup.installation import (
 )
 from s2am_setup.packages import PackageSources
 from s2am_setup.platform import Platform
-from s2am_setup.prompts import prompt_yes_no
 from s2am_setup.python_environment import Environment, clean_environ
 from s2am_setup.uninstall import own_files
 
@@ -219,11 +218,12 @@ class Installer:
     def _print_summary(self) -> None:
         editor = OPTIONAL_PARTS["editor"].download
         about = "At most" if self._old else "About"
+        download = self._build.sizes[0] - (0 if self._editor else editor)
         source = f"from {self._options.wheels}" if self._options.wheels else "to download"
         self._console.say(
             f"Installing s2am in {self._paths.data} with Python {python_version()}; {self._build.reason}.",
-            f"{about} {format_bytes(self._build.download - (0 if self._editor else editor))} {source}, "
-            f"{format_bytes(self._build.disk_space)} of disk space during installation.",
+            f"{about} {format_bytes(download)} {source}, "
+            f"{format_bytes(sum(self._build.sizes))} of disk space during installation.",
         )
         if self._old:
             self._console.say("Undamaged packages of the present installation are used again, and need no download.")
@@ -239,11 +239,11 @@ class Installer:
         """
         launchers = self._installation.launchers if self._editor else {}
         access.check_writable([self._paths.data, self._paths.commands, *launchers])
-        free = self._platform.free_bytes(self._paths.data)
-        if free < self._build.disk_space:
+        free, needed = self._platform.free_bytes(self._paths.data), sum(self._build.sizes)
+        if free < needed:
             raise InstallError(
-                f"The disk of {self._paths.data} has {format_bytes(free)} free and "
-                f"{format_bytes(self._build.disk_space)} are needed: free some space, then run the same command again."
+                f"The disk of {self._paths.data} has {format_bytes(free)} free and {format_bytes(needed)} are needed: "
+                "free some space, then run the same command again."
             )
 
     def _choose_profiles(self) -> list[GimpProfile]:
@@ -317,7 +317,7 @@ class Installer:
         except InstallError as error:
             if error.code != packages.TORCH_NOT_FOUND or self._options.torch:
                 raise
-            self._build = torch_builds.without_torch("without PyTorch")
+            self._build = torch_builds.without_torch()
             self._problems.append(f"Installed {self._build.reason}. {error}")
 
     def _install_project(self) -> None:

@@ -41,8 +41,8 @@ def with_sizes(part: OptionalPart, platform: Platform, tag: str = torch_builds.A
     """
     if part is not TRAIN:
         return part
-    download, disk = _build(platform, tag).addition
-    return replace(part, download=download, disk=disk)
+    (download, disk), (base_download, base_disk) = _build(platform, tag).sizes, torch_builds.without_torch().sizes
+    return replace(part, download=download - base_download, disk=disk - base_disk)
 
 
 def describe_sizes(part: OptionalPart) -> str:

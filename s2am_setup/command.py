@@ -61,9 +61,8 @@ def _add_command(subparsers: Any, name: str, run: RunCommand, about: str) -> arg
 def _install(options: argparse.Namespace) -> int:
     from s2am_common.errors import InstallError
     from s2am_setup.add_part import add_part, describe_sizes, is_installed, with_sizes
-    from s2am_setup.console import Console
+    from s2am_setup.console import Console, prompt_yes_no
     from s2am_setup.platform import this_platform
-    from s2am_setup.prompts import prompt_yes_no
 
     platform = this_platform()
     if options.part is None:

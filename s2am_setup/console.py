@@ -37,6 +37,14 @@ _ADVICE = {
 }
 
 
+def prompt_yes_no(question: str, source: TextIO, out: TextIO) -> bool:
+    """Ask a yes-or-no question and return the answer; without a terminal, and on an empty answer, it is yes."""
+    if not source.isatty():
+        return True
+    print(f"{question} [Y/n] ", end="", file=out, flush=True)
+    return source.readline().strip().lower() in ("", "y", "yes")
+
+
 def format_bytes(count: int) -> str:
     """Return a size as text, such as "250 MB" or "1.2 GB"."""
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
@@ -47,7 +55,6 @@ class CommandError(InstallError):
 
     Attributes:
         output: its output.
-        has_advice: whether the output matches a known problem.
     """
 
     default_code = "install.command"
@@ -56,7 +63,6 @@ class CommandError(InstallError):
         """Compose the message from the command's output."""
         self.output = output
         advice = next((advice for pattern, advice in _ADVICE.items() if re.search(pattern, output)), "")
-        self.has_advice = bool(advice)
         lines = [line.strip() for line in output.splitlines() if line.strip()]
         named = [line for line in lines if re.match(r"(?:ERROR|error|E|\w*Error|\w*Exception)\b: ", line)]
         reason = (named or [line for line in lines if not line.startswith(("note:", "hint:"))] or ["no message"])[-1]

@@ -35,11 +35,6 @@ class Environment:
         found = [*self.folder.glob("lib/python*/site-packages"), *self.folder.glob("Lib/site-packages")]
         return found[0] if found else None
 
-    @property
-    def has_pip(self) -> bool:
-        """True if pip is installed in it."""
-        return bool(self.packages and (self.packages / "pip").is_dir())
-
     def run(self, arguments: Sequence[str], console: Console) -> str:
         """Run its Python, isolated from packages outside the environment (-I); return the output."""
         return console.run([str(self.python), "-I", *arguments], clean_environ())

@@ -29,14 +29,6 @@ _INDEX = "https://download.pytorch.org/whl/"
 
 
 @dataclass(frozen=True)
-class NvidiaDriver:
-    """An NVIDIA driver: the newest CUDA version that it supports, and the compute capability of each GPU."""
-
-    cuda: tuple[int, int]
-    capabilities: tuple[tuple[int, int], ...]
-
-
-@dataclass(frozen=True)
 class TorchBuild:
     """A build of PyTorch.
 
@@ -54,20 +46,10 @@ class TorchBuild:
         return f"{TORCH_VERSION} {self.tag}".rstrip()
 
     @property
-    def download(self) -> int:
-        """Approximate size of the download in bytes, including the other libraries."""
-        return _size(self.tag)[0] * 1_000_000
-
-    @property
-    def addition(self) -> tuple[int, int]:
-        """Approximate bytes, to download and on the disk, that it adds to an installation without PyTorch."""
-        (download, disk), (base_download, base_disk) = _size(self.tag), _size(NO_TORCH)
-        return (download - base_download) * 1_000_000, (disk - base_disk) * 1_000_000
-
-    @property
-    def disk_space(self) -> int:
-        """Approximate disk space in bytes that the installation needs, including the download."""
-        return sum(_size(self.tag)) * 1_000_000
+    def sizes(self) -> tuple[int, int]:
+        """Approximate bytes of an installation with it: downloaded, and on the disk."""
+        download, disk = next(size for start, size in _SIZES.items() if self.tag.startswith(start))
+        return download * 1_000_000, disk * 1_000_000
 
     @property
     def sources(self) -> list[list[str]]:
@@ -80,28 +62,17 @@ class TorchBuild:
         return [[exact], [exact, "--index-url", _INDEX + self.tag]]
 
 
-@dataclass(frozen=True)
-class _CudaBuild:
-    tag: str
-    min_driver: tuple[int, int]
-    capabilities: tuple[tuple[int, int], tuple[int, int]]
-
-
-# From PyTorch's release compatibility matrix for 2.13. A driver of the same major CUDA version suffices
-# (NVIDIA's minor version compatibility). CUDA 13.2 is experimental in 2.13 and supports no additional GPU.
+# The tag, the lowest CUDA version of a driver, and the lowest and highest compute capability of a GPU, from PyTorch's
+# release compatibility matrix for 2.13. A driver of the same major CUDA version suffices (NVIDIA's minor version
+# compatibility). CUDA 13.2 is experimental in 2.13 and supports no additional GPU.
 _CUDA_BUILDS = (
-    _CudaBuild("cu130", (13, 0), ((7, 5), (12, 99))),
-    _CudaBuild("cu126", (12, 0), ((5, 0), (9, 99))),
+    ("cu130", (13, 0), (7, 5), (12, 99)),
+    ("cu126", (12, 0), (5, 0), (9, 99)),
 )
-
 
 # Megabytes downloaded and installed, by the beginning of the tag; measured for the CPU, estimated for the others.
 _SIZES = {NO_TORCH: (250, 780), "rocm": (5500, 17000), "cu": (3300, 7500), "cpu": (520, 1700), "": (520, 1700)}
 _ROCM = "rocm7.2"
-
-
-def _size(tag: str) -> tuple[int, int]:
-    return next(size for start, size in _SIZES.items() if tag.startswith(start))
 
 
 def select_torch_build(platform: Platform, tag: str) -> TorchBuild:
@@ -117,7 +88,7 @@ def select_torch_build(platform: Platform, tag: str) -> TorchBuild:
     if tag == AUTO_BUILD:
         return detect_torch_build(platform)
     if tag == NO_TORCH:
-        return without_torch("without PyTorch")
+        return without_torch()
     if tag not in KNOWN_TAGS:
         known = ", ".join((AUTO_BUILD, NO_TORCH, *KNOWN_TAGS))
         raise InstallError(f"PyTorch {TORCH_VERSION} has no build “{tag}”: give one of {known}.")
@@ -126,7 +97,7 @@ def select_torch_build(platform: Platform, tag: str) -> TorchBuild:
     return TorchBuild(tag, f"PyTorch for {tag}")
 
 
-def without_torch(reason: str) -> TorchBuild:
+def without_torch(reason: str = "without PyTorch") -> TorchBuild:
     """Return the choice of no PyTorch."""
     return TorchBuild(NO_TORCH, f"{reason}: the bundled models do not need it, “s2am install train” adds it")
 
@@ -138,9 +109,8 @@ def cpu_build(system: str, reason: str = "") -> TorchBuild:
 
 def detect_torch_build(platform: Platform) -> TorchBuild:
     """Return the build for a computer's GPU; without a GPU that PyTorch can use, none."""
-    driver = query_nvidia(platform) if platform.system != "darwin" else None
-    if driver:
-        return cuda_build(driver)
+    if build := nvidia_build(platform):
+        return build
     if platform.system == "linux" and has_amd_gpu(platform):
         return TorchBuild(_ROCM, f"an AMD GPU with ROCm was found, so PyTorch for ROCm ({_ROCM})")
     return without_torch("no NVIDIA or AMD GPU was found, so without PyTorch")
@@ -159,34 +129,20 @@ def has_amd_gpu(platform: Platform) -> bool:
     return bool(re.search(r"gfx[0-9a-f]{3,}", platform.run(["rocminfo"]) or ""))
 
 
-def cuda_build(driver: NvidiaDriver) -> TorchBuild:
-    """Return the build for a computer with an NVIDIA driver."""
-    # PyTorch uses the fastest GPU by default, which is usually the newest.
-    newest = max(driver.capabilities, default=(8, 0))
-    version = ".".join(map(str, driver.cuda))
-    for build in _CUDA_BUILDS:
-        if driver.cuda >= build.min_driver and build.capabilities[0] <= newest <= build.capabilities[1]:
-            return TorchBuild(build.tag, f"the NVIDIA driver has CUDA {version}, so PyTorch for CUDA ({build.tag})")
-    advice = f"no CUDA build supports this GPU with a driver for CUDA {version} (a newer driver may help)"
-    return without_torch(f"{advice}, so without PyTorch")
-
-
-def query_nvidia(platform: Platform) -> NvidiaDriver | None:
-    """Return the NVIDIA driver, or None if there is none that works."""
-    summary = platform.run(["nvidia-smi"])
-    if not summary:
-        return None
-    capabilities = platform.run(["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"])
-    return parse_nvidia_smi(summary, capabilities or "")
-
-
-def parse_nvidia_smi(summary: str, capabilities: str) -> NvidiaDriver | None:
-    """Parse nvidia-smi's summary and its list of compute capabilities (drivers before 510 have no such list).
-
-    From driver 610 on, the summary has "CUDA UMD Version" instead of "CUDA Version".
-    """
-    found = re.search(r"CUDA (?:UMD )?Version\s*:\s*(\d+)\.(\d+)", summary)
+def nvidia_build(platform: Platform) -> TorchBuild | None:
+    """Return the build for the computer's NVIDIA driver and GPU; None if there is no driver that works."""
+    # From driver 610 on, the summary has "CUDA UMD Version"; before 510 there is no list of compute capabilities.
+    found = re.search(r"CUDA (?:UMD )?Version\s*:\s*(\d+)\.(\d+)", platform.run(["nvidia-smi"]) or "")
     if not found:
         return None
-    listed = re.findall(r"^\s*(\d+)\.(\d+)\s*$", capabilities, flags=re.MULTILINE)
-    return NvidiaDriver((int(found[1]), int(found[2])), tuple((int(major), int(minor)) for major, minor in listed))
+    driver = (int(found[1]), int(found[2]))
+    listed = platform.run(["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"]) or ""
+    capabilities = re.findall(r"^\s*(\d+)\.(\d+)\s*$", listed, flags=re.MULTILINE)
+    # PyTorch uses the fastest GPU by default, which is usually the newest.
+    newest = max(((int(major), int(minor)) for major, minor in capabilities), default=(8, 0))
+    version = f"{found[1]}.{found[2]}"
+    for tag, oldest_driver, lowest, highest in _CUDA_BUILDS:
+        if driver >= oldest_driver and lowest <= newest <= highest:
+            return TorchBuild(tag, f"the NVIDIA driver has CUDA {version}, so PyTorch for CUDA ({tag})")
+    advice = f"no CUDA build supports this GPU with a driver for CUDA {version} (a newer driver may help)"
+    return without_torch(f"{advice}, so without PyTorch")

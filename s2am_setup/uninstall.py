@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TextIO
 
 from s2am_common.errors import InstallError
+from s2am_setup.console import prompt_yes_no
 from s2am_setup.desktop import update_mime_cache
 from s2am_setup.gimp_plugin import plugin_folder, remove_plugin
 from s2am_setup.installation import Installation, InstallPaths, exclusive, tool_commands
 from s2am_setup.manifest import Manifest, path_exists
-from s2am_setup.prompts import prompt_yes_no
 
 
 def run_uninstall(installation: Installation, source: TextIO, out: TextIO, options: argparse.Namespace) -> int:

@@ -9,12 +9,10 @@ import pytest
 
 from s2am_setup.platform import Platform, run_program
 from s2am_setup.torch_builds import (
-    NvidiaDriver,
+    TorchBuild,
     cpu_build,
-    cuda_build,
     detect_torch_build,
-    parse_nvidia_smi,
-    query_nvidia,
+    nvidia_build,
     select_torch_build,
     training_build,
 )
@@ -33,34 +31,38 @@ NEW_SUMMARY = """\
 """
 
 
-@pytest.mark.parametrize(
-    ("summary", "capabilities", "expected"),
-    [
-        (OLD_SUMMARY, "8.6\n", NvidiaDriver((12, 4), ((8, 6),))),
-        (NEW_SUMMARY, "10.0\n12.0\n", NvidiaDriver((13, 3), ((10, 0), (12, 0)))),
-        (OLD_SUMMARY, 'Field "compute_cap" is not a valid field to query.\n', NvidiaDriver((12, 4), ())),
-        (OLD_SUMMARY.replace("12.4", "N/A"), "", None),
-        ("", "", None),
-    ],
-)
-def test_parse_nvidia_smi(summary: str, capabilities: str, expected: NvidiaDriver | None) -> None:
-    assert parse_nvidia_smi(summary, capabilities) == expected
+def nvidia(folder: Path, summary: str, capabilities: str) -> TorchBuild | None:
+    """Return the build for what nvidia-smi prints."""
+    machine = machines.machine(folder, "linux")
+    machine.answers["nvidia-smi", "--query-gpu=compute_cap"] = capabilities
+    machine.answers["nvidia-smi", ""] = summary
+    return nvidia_build(machine.platform)
 
 
 @pytest.mark.parametrize(
-    ("nvidia", "tag"),
+    ("summary", "capabilities", "tag"),
     [
-        pytest.param(NvidiaDriver((13, 0), ((9, 0),)), "cu130", id="Hopper"),
-        pytest.param(NvidiaDriver((12, 4), ((8, 6),)), "cu126", id="driver too old for CUDA 13"),
-        pytest.param(NvidiaDriver((13, 0), ((6, 1),)), "cu126", id="Pascal, which CUDA 13 dropped"),
-        pytest.param(NvidiaDriver((13, 0), ((6, 1), (8, 9))), "cu130", id="the newer of two decides"),
-        pytest.param(NvidiaDriver((12, 8), ((12, 0),)), "none", id="Blackwell with a driver too old for its build"),
-        pytest.param(NvidiaDriver((11, 4), ((7, 5),)), "none", id="driver too old for any build"),
-        pytest.param(NvidiaDriver((12, 2), ()), "cu126", id="GPU unknown"),
+        pytest.param(OLD_SUMMARY, "8.6\n", "cu126", id="driver too old for CUDA 13"),
+        pytest.param(NEW_SUMMARY, "10.0\n12.0\n", "cu130", id="summary of driver 610"),
+        pytest.param(OLD_SUMMARY, 'Field "compute_cap" is not a valid field to query.\n', "cu126", id="GPU unknown"),
+        pytest.param(OLD_SUMMARY.replace("12.4", "13.0"), "9.0\n", "cu130", id="Hopper"),
+        pytest.param(OLD_SUMMARY.replace("12.4", "13.0"), "6.1\n", "cu126", id="Pascal, which CUDA 13 dropped"),
+        pytest.param(OLD_SUMMARY.replace("12.4", "13.0"), "6.1\n8.9\n", "cu130", id="the newer of two decides"),
+        pytest.param(
+            OLD_SUMMARY.replace("12.4", "12.8"), "12.0\n", "none", id="Blackwell with a driver too old for it"
+        ),
+        pytest.param(OLD_SUMMARY.replace("12.4", "11.4"), "7.5\n", "none", id="driver too old for any build"),
     ],
 )
-def test_cuda_build_fits_driver_and_gpu(nvidia: NvidiaDriver, tag: str) -> None:
-    assert cuda_build(nvidia).tag == tag
+def test_nvidia_build_fits_driver_and_gpu(summary: str, capabilities: str, tag: str, tmp_path: Path) -> None:
+    build = nvidia(tmp_path, summary, capabilities)
+    assert build is not None
+    assert build.tag == tag
+
+
+@pytest.mark.parametrize("summary", [OLD_SUMMARY.replace("12.4", "N/A"), ""])
+def test_nvidia_build_needs_a_driver_for_cuda(summary: str, tmp_path: Path) -> None:
+    assert nvidia(tmp_path, summary, "") is None
 
 
 def test_detect_torch_build_by_gpu(tmp_path: Path) -> None:
@@ -84,10 +86,10 @@ def test_select_torch_build_by_name(tmp_path: Path) -> None:
 
 def test_torch_build_download_sizes() -> None:
     sizes = [
-        select_torch_build(Platform("linux", Path(), {}), tag).download for tag in ("none", "cpu", "cu130", "rocm7.2")
+        select_torch_build(Platform("linux", Path(), {}), tag).sizes for tag in ("none", "cpu", "cu130", "rocm7.2")
     ]
     assert sizes == sorted(sizes)
-    assert sizes[0] > 100e6
+    assert sizes[0] > (100e6, 400e6)
 
 
 def test_cpu_build_sources_on_linux() -> None:
@@ -95,8 +97,9 @@ def test_cpu_build_sources_on_linux() -> None:
     assert cpu_build("linux").sources == [[exact], [exact, "--index-url", "https://download.pytorch.org/whl/cpu"]]
 
 
-def test_cuda_build_sources() -> None:
-    build = cuda_build(NvidiaDriver((13, 3), ((9, 0),)))
+def test_nvidia_build_sources(tmp_path: Path) -> None:
+    build = nvidia(tmp_path, NEW_SUMMARY, "9.0\n")
+    assert build is not None
     assert build.sources[-1] == ["torch==2.13.0+cu130", "--index-url", "https://download.pytorch.org/whl/cu130"]
     assert "13.3" in build.reason
 
@@ -115,7 +118,7 @@ def test_cpu_build_is_plain_version_on_other_systems(system: str) -> None:
         (None, False),
     ],
 )
-def test_query_nvidia_needs_working_driver(
+def test_nvidia_build_needs_working_driver(
     script: str | None, answers: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if script:
@@ -123,4 +126,4 @@ def test_query_nvidia_needs_working_driver(
         program.write_text(f"#!/bin/sh\nPATH=/usr/bin:/bin\n{script}", encoding="utf-8")
         program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert (query_nvidia(Platform("linux", tmp_path, {}, run=run_program)) is not None) == answers
+    assert (nvidia_build(Platform("linux", tmp_path, {}, run=run_program)) is not None) == answers
