@@ -23,6 +23,7 @@ from s2am_common.errors import InstallError, S2AMError
 from s2am_common.translation import CATALOGS
 from s2am_setup.console import Console
 from s2am_setup.desktop import DISPLAY_NAME, start_and_report
+from s2am_setup.gimp_plugin import delete
 from s2am_setup.packages import PackageSources, install_project, install_sample_photographs
 from s2am_setup.python_environment import Environment, clean_environ
 from s2am_setup.start_check import start_editor
@@ -127,14 +128,14 @@ def leave_out_unused(environment: Environment) -> None:
     if packages is None:
         return
     for path in [path for pattern in _UNUSED for path in packages.glob(pattern)]:
-        _remove(path)
+        delete(path)
     qt = packages / "PyQt6"
     for module in qt.glob("Qt*.abi3.so"):
         if module.name.partition(".")[0] not in _QT_MODULES:
             module.unlink()
     for plugin in (qt / "Qt6/plugins").glob("*/*"):
         if not any(plugin.match(pattern) for pattern in _QT_PLUGINS):
-            _remove(plugin)
+            delete(plugin)
     languages = {f"qtbase_{catalog.stem}.qm" for catalog in CATALOGS.glob("*.po")}
     for text in (qt / "Qt6/translations").iterdir():
         if text.name not in languages:
@@ -143,13 +144,6 @@ def leave_out_unused(environment: Environment) -> None:
     for library in (qt / "Qt6/lib").iterdir():
         if library not in {path.resolve() for path in needed}:
             library.unlink()
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink()
 
 
 def copy_system_libraries(environment: Environment) -> None:

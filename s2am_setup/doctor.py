@@ -26,7 +26,6 @@ from s2am_setup.add_part import add_part_again
 from s2am_setup.console import Console, format_bytes
 from s2am_setup.desktop import DISPLAY_NAME, write_launchers
 from s2am_setup.gimp_plugin import PLUGIN_NAME, plugin_folder
-from s2am_setup.gimp_probe import offers_effects
 from s2am_setup.gimp_profiles import (
     FLATPAK_ID,
     GET_GIMP,
@@ -37,7 +36,7 @@ from s2am_setup.gimp_profiles import (
     find_gimps,
 )
 from s2am_setup.installation import Installation, command_path, path_advice, write_command
-from s2am_setup.manifest import path_exists, sha256_of
+from s2am_setup.manifest import sha256_of
 from s2am_setup.python_environment import program_path
 
 _STARTUP_SECONDS = 90.0
@@ -68,7 +67,7 @@ class DoctorCheck:
     state: Literal["ok", "note", "wrong"]
     message: str
     repair: str = ""
-    fix: Callable[[], None] | None = field(default=None, compare=False, repr=False)
+    fix: Callable[[], object] | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         """Return the check as one line of text."""
@@ -106,7 +105,7 @@ def run_doctor(
         print(text, file=notes, flush=True)
 
     checks = []
-    for check in repair_and_check(find, report) if repair else run_checks(find):
+    for check in run_checks(find, report=report if repair else None):
         checks.append(check)
         if not as_json:
             print(check, file=out, flush=True)
@@ -117,31 +116,31 @@ def run_doctor(
     return 0 if is_ok else 1
 
 
-def run_checks(find: FindInstallation, checks: Sequence[CheckFunction] | None = None) -> Iterator[DoctorCheck]:
-    """Yield the results of several checks (default: all) of the present installation."""
-    for check in ALL_CHECKS if checks is None else checks:
-        yield from check(find())
-
-
-def repair_and_check(
-    find: FindInstallation, report: Callable[[str], None], checks: Sequence[CheckFunction] | None = None
+def run_checks(
+    find: FindInstallation,
+    checks: Sequence[CheckFunction] | None = None,
+    report: Callable[[str], None] | None = None,
 ) -> Iterator[DoctorCheck]:
-    """Check one part after the other; repair it if possible, and check it again before the next one."""
+    """Yield the results of checks of the present installation, one part after the other.
+
+    Args:
+        find: see `run_doctor`.
+        checks: the checks; None = all.
+        report: announces repairs: each part is repaired if possible, and checked again before the next one; None =
+            nothing is repaired.
+    """
     for check in ALL_CHECKS if checks is None else checks:
         found = list(check(find()))
-        repairable = [one for one in found if one.fix]
-        for one in repairable:
-            _repair(one, report)
-        yield from check(find()) if repairable else found
-
-
-def _repair(broken: DoctorCheck, report: Callable[[str], None]) -> None:
-    report(f"repairing {broken.name}: {broken.message}")
-    try:
-        if broken.fix:
-            broken.fix()
-    except (S2AMError, OSError) as error:
-        report(f"could not be repaired: {error}")
+        faults = [(one, one.fix) for one in found if one.fix]
+        if report and faults:
+            for one, fix in faults:
+                report(f"repairing {one.name}: {one.message}")
+                try:
+                    fix()
+                except (S2AMError, OSError) as error:
+                    report(f"could not be repaired: {error}")
+            found = list(check(find()))
+        yield from found
 
 
 def check_environment(installation: Installation) -> Iterator[DoctorCheck]:
@@ -157,14 +156,6 @@ def check_environment(installation: Installation) -> Iterator[DoctorCheck]:
         return
     version, torch = output.split()[-2:]
     has_torch = torch != "-"
-    if installation.manifest.torch and not has_torch:
-        message = f"PyTorch {installation.manifest.torch} was installed and is missing"
-        if installation.is_by_installer:
-            yield DoctorCheck(name, "wrong", message, installation.repair, installation.reinstall)
-        else:
-            fix = partial(add_part_again, TRAIN, installation)
-            yield DoctorCheck(name, "wrong", message, _fix_command(installation), fix)
-        return
     runtime = f"with PyTorch {torch}" if has_torch else "without PyTorch, which the bundled models do not need"
     yield DoctorCheck(name, "ok", f"s2am {version} {runtime}, {installation.environment}")
     if not has_torch and torch_builds.detect_torch_build(installation.platform).tag != torch_builds.NO_TORCH:
@@ -174,6 +165,7 @@ def check_environment(installation: Installation) -> Iterator[DoctorCheck]:
 def check_parts(installation: Installation) -> Iterator[DoctorCheck]:
     """Check that the optional parts that were added are there; uv and pipx drop them when they reinstall."""
     parts = [OPTIONAL_PARTS[name] for name in installation.manifest.parts if name in OPTIONAL_PARTS]
+    parts += [TRAIN] if installation.manifest.torch else []
     if not parts or installation.environment is None:
         return
     libraries = [library for part in parts for library in part.libraries]
@@ -200,10 +192,7 @@ def check_command(installation: Installation) -> Iterator[DoctorCheck]:
     target = program_path(environment, "s2am", system)
     if not (command.exists() and (command.suffix == ".cmd" or command.resolve() == target.resolve())):
         message = f"{command} is missing or starts another program"
-
-        def fix() -> None:
-            write_command(command, environment, installation.manifest)
-
+        fix = partial(write_command, command, environment, installation.manifest)
         yield DoctorCheck("command", "wrong", message, _fix_command(installation), fix)
     elif advice := path_advice(command.parent, installation.platform):
         message = f"{command} works with its full path. {advice[0]} {advice[1].strip()}"
@@ -248,13 +237,9 @@ def check_editor(installation: Installation) -> Iterator[DoctorCheck]:
     state: Literal["note", "wrong"] = "wrong" if installation.is_in_menus else "note"
     if not start.missing:
         yield DoctorCheck(name, state, start.fault, installation.repair, installation.reinstall)
-        return
-
-    def fetch() -> None:
-        start_check.fetch_missing(start, environment, Console(sys.stderr).run_in)
-
-    if debian.has_packages():
+    elif debian.has_packages():
         repair = f"{_fix_command(installation)} (fetches them without root), or {start.advice}"
+        fetch = partial(start_check.fetch_missing, start, environment, Console(sys.stderr).run_in)
         yield DoctorCheck(name, state, start.fault, repair, fetch)
     else:
         yield DoctorCheck(name, state, start.fault, start.advice)
@@ -293,17 +278,16 @@ def find_damaged_models(folder: Path) -> list[str]:
 def check_gimps(installation: Installation) -> Iterator[DoctorCheck]:
     """Check that there is a GIMP 3."""
     gimps = find_gimps(installation.platform)
-    supported = [gimp for gimp in gimps if gimp.is_supported]
-    for gimp in supported:
-        yield DoctorCheck("GIMP", "ok", f"{gimp}, {gimp.path}")
-        if offers_effects(gimp, installation.platform) is False:
-            message = f"{gimp} does not offer layer effects to the plug-in: its other results work"
-            yield DoctorCheck("layer effects", "note", message)
-    advice = "" if supported else f"; {GET_GIMP}"
+    advice = "" if any(gimp.is_supported for gimp in gimps) else f"; {GET_GIMP}"
     for gimp in gimps:
         if not gimp.is_supported:
             message = f"{gimp} at {gimp.path} is too old for the plug-in, which needs GIMP 3{advice}"
             yield DoctorCheck("GIMP", "note", message)
+            continue
+        yield DoctorCheck("GIMP", "ok", f"{gimp}, {gimp.path}")
+        if start_check.offers_effects(gimp, installation.platform) is False:
+            message = f"{gimp} does not offer layer effects to the plug-in: its other results work"
+            yield DoctorCheck("layer effects", "note", message)
     if not gimps:
         message = f"no GIMP was found; the editor and the command work without it{advice}"
         yield DoctorCheck("GIMP", "note", message)
@@ -317,7 +301,7 @@ def check_plugins(installation: Installation) -> Iterator[DoctorCheck]:
 
 def _check_plugin(installation: Installation, profile: GimpProfile) -> DoctorCheck:
     name = f"plug-in for {profile}"
-    if profile.folder not in installation.manifest.profiles and not path_exists(plugin_folder(profile.folder)):
+    if profile.folder not in installation.manifest.profiles and not os.path.lexists(plugin_folder(profile.folder)):
         if installation.manifest.profiles:
             return DoctorCheck(name, "note", f"not selected during installation; {installation.repair} asks again")
         if not profile.exists:
@@ -428,10 +412,7 @@ def _check_flatpak(installation: Installation, gimp: Gimp) -> DoctorCheck:
     permissions = installation.platform.run(["flatpak", "info", "--show-permissions", FLATPAK_ID]) or ""
     if not _can_write(permissions, bridge, installation.platform.home):
         override = ["flatpak", "override", "--user", f"--filesystem={bridge}", FLATPAK_ID]
-
-        def allow() -> None:
-            installation.platform.run(override)
-
+        allow = partial(installation.platform.run, override)
         return DoctorCheck(name, "wrong", f"its sandbox hides {bridge}, where they meet", " ".join(override), allow)
     if (bridge / RUNNING).exists():
         return DoctorCheck(name, "ok", "its sandbox can reach the running engine")
@@ -452,11 +433,8 @@ def _can_write(permissions: str, folder: Path, home: Path) -> bool:
 def check_disk(installation: Installation) -> Iterator[DoctorCheck]:
     """Check that there is enough disk space."""
     disk = installation.platform.free_bytes(installation.paths.data)
-    message = f"{format_bytes(disk)} free at {installation.paths.data}"
-    if disk < _MIN_DISK:
-        yield DoctorCheck("disk", "note", f"{message}: free some space")
-    else:
-        yield DoctorCheck("disk", "ok", message)
+    low = ": free some space" if disk < _MIN_DISK else ""
+    yield DoctorCheck("disk", "note" if low else "ok", f"{format_bytes(disk)} free at {installation.paths.data}{low}")
 
 
 def check_user_files(_installation: Installation) -> Iterator[DoctorCheck]:

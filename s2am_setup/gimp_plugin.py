@@ -17,7 +17,7 @@ from s2am_common.atomic import atomic_write
 from s2am_common.paths import user_paths
 from s2am_common.translation import CATALOGS, read_po
 from s2am_setup.gimp_profiles import FLATPAK_ID, GimpProfile
-from s2am_setup.manifest import Manifest, path_exists
+from s2am_setup.manifest import Manifest
 from s2am_setup.message_catalog import compile_catalog
 
 PLUGIN_NAME = "harmonize-layer"
@@ -109,7 +109,7 @@ def install_plugin(profile: Path, serve: Sequence[str], manifest: Manifest) -> N
         OSError, FileError: it cannot be written.
     """
     for other in find_other_versions(profile):
-        _delete(other)
+        delete(other)
     target = plugin_folder(profile)
     manifest.add_tree(target)
     if plugin_log(profile) != log.log_path():
@@ -125,7 +125,7 @@ def install_plugin(profile: Path, serve: Sequence[str], manifest: Manifest) -> N
 def remove_plugin(profile: Path, manifest: Manifest) -> None:
     """Remove the plug-in from a profile and from GIMP's plug-in cache."""
     for other in find_other_versions(profile):
-        _delete(other)
+        delete(other)
     manifest.remove_tree(plugin_folder(profile))
     clear_plugin_cache(profile)
     manifest.profiles = [each for each in manifest.profiles if each != profile]
@@ -145,7 +145,8 @@ def _has_our_mark(entry: Path) -> bool:
     return any(_OUR_MARK in file.read_text("utf-8", "replace") for file in files if file.is_file())
 
 
-def _delete(entry: Path) -> None:
+def delete(entry: Path) -> None:
+    """Delete a file, a link, or a folder with its contents."""
     if entry.is_dir() and not entry.is_symlink():
         shutil.rmtree(entry)
     else:
@@ -155,7 +156,7 @@ def _delete(entry: Path) -> None:
 def clear_plugin_cache(profile: Path) -> None:
     """Remove the plug-in from GIMP's plug-in cache (pluginrc); the entries of other plug-ins are unchanged."""
     cache = profile / "pluginrc"
-    if path_exists(cache):
+    if os.path.lexists(cache):
         before = _read_cache(cache)
         after = _CACHE_ENTRY.sub(lambda entry: "" if _is_our_path(entry[1]) else entry[0], before)
         if after != before:

@@ -25,6 +25,7 @@ GET_GIMP = "GIMP 3 is on Flathub: flatpak install flathub org.gimp.GIMP"
 """Where GIMP 3 comes from if the system's is too old."""
 
 START_AND_QUIT = ("--no-interface", "--no-data", "--no-fonts", "--no-splash", "--quit")
+"""Arguments that start a GIMP without a window and quit it, after its batch commands if there are any."""
 
 Version = tuple[int, ...]
 
@@ -73,11 +74,6 @@ class GimpProfile:
         """Return the GIMPs and the folder."""
         readers = ", ".join(map(str, self.gimps)) or f"GIMP {self.folder.name} (program not found)"
         return f"{readers}: {self.folder}"
-
-    @property
-    def plugins(self) -> Path:
-        """Folder of its plug-ins."""
-        return self.folder / "plug-ins"
 
     @property
     def exists(self) -> bool:
@@ -129,7 +125,7 @@ def ensure_profile(profile: GimpProfile, platform: Platform, manifest: Manifest)
             f"start {profile.gimps[0]} once, which takes over the settings of {older[-1].name}, "
             "then run s2am doctor --fix"
         )
-    manifest.make_folder(profile.plugins)
+    manifest.make_folder(profile.folder / "plug-ins")
 
 
 def find_gimps(platform: Platform) -> list[Gimp]:

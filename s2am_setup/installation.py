@@ -19,7 +19,7 @@ from s2am_common.errors import InstallError, S2AMError
 from s2am_common.locks import ProcessLock, is_unlocked
 from s2am_common.paths import UserPaths, user_paths
 from s2am_setup.desktop import LauncherFiles, launcher_files
-from s2am_setup.manifest import Manifest, path_exists, read_manifest
+from s2am_setup.manifest import Manifest, read_manifest
 from s2am_setup.platform import Platform
 from s2am_setup.python_environment import program_path
 
@@ -42,47 +42,40 @@ _SHELL_LINES = {
 
 @dataclass(frozen=True)
 class InstallPaths(UserPaths):
-    """A user's folders, with those that the installer fills."""
+    """A user's folders, with those in the data folder that the installer fills.
 
-    @property
-    def environments(self) -> Path:
-        """Folder of the Python environment in use and, during an installation, of the new one."""
-        return self.data / "environments"
+    Attributes:
+        environments: folder of the Python environment in use and, during an installation, of the new one.
+        downloads: download cache of an installation; an interrupted one resumes from it.
+        manifest: list of every file that the installer wrote, and of the environment in use.
+        lock: lock file that prevents two installers from running simultaneously.
+        install_log: output of all commands of the last installation.
+        repair: copy of the installer and of the program's wheel, which repairs the installation without a clone.
+        sample: folder of the sample composite, its result and the before/after sheet.
+    """
 
-    @property
-    def downloads(self) -> Path:
-        """Download cache of an installation; an interrupted one resumes from it."""
-        return self.data / "downloads"
-
-    @property
-    def manifest(self) -> Path:
-        """List of every file that the installer wrote, and of the environment in use."""
-        return self.data / "installed.json"
-
-    @property
-    def lock(self) -> Path:
-        """Lock file that prevents two installers from running simultaneously."""
-        return self.data / "installer.lock"
-
-    @property
-    def install_log(self) -> Path:
-        """Output of all commands of the last installation."""
-        return self.data / "installer.log"
-
-    @property
-    def repair(self) -> Path:
-        """Copy of the installer and of the program's wheel, which repairs the installation without a clone."""
-        return self.data / "repair"
-
-    @property
-    def sample(self) -> Path:
-        """Folder of the sample composite, its result and the before/after sheet."""
-        return self.data / "sample"
+    environments: Path
+    downloads: Path
+    manifest: Path
+    lock: Path
+    install_log: Path
+    repair: Path
+    sample: Path
 
 
 def install_paths(platform: Platform) -> InstallPaths:
     """Return the folders of a user."""
-    return InstallPaths(**vars(user_paths(platform.system, platform.environ, platform.home)))
+    paths = user_paths(platform.system, platform.environ, platform.home)
+    return InstallPaths(
+        **vars(paths),
+        environments=paths.data / "environments",
+        downloads=paths.data / "downloads",
+        manifest=paths.data / "installed.json",
+        lock=paths.data / "installer.lock",
+        install_log=paths.data / "installer.log",
+        repair=paths.data / "repair",
+        sample=paths.data / "sample",
+    )
 
 
 @dataclass
@@ -239,7 +232,7 @@ def command_path(paths: InstallPaths, system: str) -> Path:
         InstallError: another program's file is there.
     """
     command = paths.commands / ("s2am.cmd" if system == "win32" else "s2am")
-    if path_exists(command) and not _is_ours(command, paths):
+    if os.path.lexists(command) and not _is_ours(command, paths):
         raise InstallError(
             f"{command} exists and belongs to another program: move it away, then run the same command again."
         )

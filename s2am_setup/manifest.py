@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -54,18 +53,9 @@ class Manifest:
             FileError: it cannot be written.
         """
         self.make_folder(self.file.parent)
-        data = {
-            "version": _VERSION,
-            "environment": self.environment,
-            "command": self.command,
-            "torch": self.torch,
-            "parts": self.parts,
-            "editor": self.editor,
-            "profiles": self.profiles,
-            "files": {str(path): digest for path, digest in sorted(self.files.items())},
-            "folders": self.folders,
-            "trees": self.trees,
-        }
+        data = {"version": _VERSION, **vars(self)}
+        del data["file"]
+        data["files"] = {str(path): digest for path, digest in sorted(self.files.items())}
         with atomic_write(self.file, mode=0o644) as file:
             file.write((json.dumps(data, indent=2, ensure_ascii=False, default=str) + "\n").encode())
 
@@ -120,8 +110,8 @@ def read_manifest(file: Path) -> Manifest | None:
         data = json.loads(file.read_text(encoding="utf-8"))
         return Manifest(
             file,
-            _to_path(data["environment"]),
-            _to_path(data["command"]),
+            data["environment"] and Path(data["environment"]),
+            data["command"] and Path(data["command"]),
             str(data["torch"]),
             [str(each) for each in data.get("parts", [])],
             bool(data.get("editor", True)),
@@ -140,12 +130,3 @@ def sha256_of(file: Path) -> str:
         return hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError:
         return ""
-
-
-def path_exists(path: Path) -> bool:
-    """Return whether a path exists; a broken symbolic link does."""
-    return os.path.lexists(path)
-
-
-def _to_path(text: str | None) -> Path | None:
-    return None if text is None else Path(text)

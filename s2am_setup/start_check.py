@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starting what a person will start: the editor's window, and the plug-in in GIMP."""
+"""Starting what a person will start: the editor's window, and GIMP with the plug-in and its layer effects."""
 
 from __future__ import annotations
 
@@ -14,6 +14,20 @@ from s2am_setup import debian
 from s2am_setup.gimp_plugin import assemble_plugin, plugin_folder, plugin_state
 from s2am_setup.gimp_profiles import START_AND_QUIT, Gimp, GimpProfile
 from s2am_setup.platform import Platform
+
+_MARK = "s2am: layer effects"
+_SCRIPT = f"""
+from gi.repository import Gimp
+image = Gimp.Image.new(1, 1, Gimp.ImageBaseType.RGB)
+layer = Gimp.Layer.new(image, "layer", 1, 1, Gimp.ImageType.RGBA_IMAGE, 100, Gimp.LayerMode.NORMAL)
+image.insert_layer(layer, None, 0)
+try:
+    layer.append_filter(Gimp.DrawableFilter.new(layer, "gegl:channel-mixer", "Harmonize"))
+except TypeError:
+    pass
+print("{_MARK}", len(layer.get_filters()), flush=True)
+image.delete()
+"""
 
 
 @dataclass(frozen=True)
@@ -98,3 +112,12 @@ def _with_profile(console: Sequence[str], folder: Path) -> list[str]:
     if console[0] == "flatpak":
         return [*console[:2], f"--env={variable}", f"--filesystem={folder}", *console[2:], *START_AND_QUIT]
     return ["env", variable, *console, *START_AND_QUIT]
+
+
+def offers_effects(gimp: Gimp, platform: Platform) -> bool | None:
+    """Return whether a GIMP offers the layer effects of the plug-in; None if it cannot be run from here."""
+    if not gimp.console:
+        return None
+    batch = ["--batch-interpreter=python-fu-eval", "-b", _SCRIPT]
+    output = platform.run([*gimp.console, *batch, *START_AND_QUIT]) or ""
+    return f"{_MARK} 1" in output if _MARK in output else None

@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable
@@ -17,7 +18,7 @@ from s2am_setup.console import prompt_yes_no
 from s2am_setup.desktop import update_mime_cache
 from s2am_setup.gimp_plugin import plugin_folder, remove_plugin
 from s2am_setup.installation import Installation, InstallPaths, exclusive, tool_commands
-from s2am_setup.manifest import Manifest, path_exists
+from s2am_setup.manifest import Manifest
 
 
 def run_uninstall(installation: Installation, source: TextIO, out: TextIO, options: argparse.Namespace) -> int:
@@ -39,8 +40,8 @@ def run_uninstall(installation: Installation, source: TextIO, out: TextIO, optio
     removed = paths_to_remove(installation, options.purge)
     removed += [plugin_folder(profile) for profile in installation.manifest.profiles]
     removed = list(dict.fromkeys(removed))
-    if not removed and not path_exists(paths.manifest):
-        own = [path for path in own_files(paths) if path_exists(path)]
+    if not removed and not os.path.lexists(paths.manifest):
+        own = [path for path in own_files(paths) if os.path.lexists(path)]
         kept = f" Your own files remain (--purge removes them): {', '.join(map(str, own))}." if own else ""
         raise InstallError(
             "The installer has installed nothing here: remove a program that uv, pipx or pip installed with "
@@ -98,7 +99,7 @@ def paths_to_remove(installation: Installation, purge: bool) -> list[Path]:
     files = [file for file in manifest.files if not any(tree in file.parents for tree in manifest.trees)]
     own = own_files(paths) if purge else []
     wanted = [*files, *manifest.trees, *working_files(paths), *own]
-    found = dict.fromkeys(path for path in wanted if path_exists(path))
+    found = dict.fromkeys(path for path in wanted if os.path.lexists(path))
     return [path for path in found if found.keys().isdisjoint(path.parents)]
 
 
@@ -125,16 +126,14 @@ def uninstall(installation: Installation, report: Callable[[str], None], *, purg
     _remove_data_folder(installation)
     update_mime_cache(installation.platform, Manifest(paths.manifest))
     kept = [paths.models, paths.state / "recovery", *(paths.config.iterdir() if paths.config.is_dir() else [])]
-    return sorted({path for path in [*kept, *paths_to_remove(installation, purge=False)] if path_exists(path)})
+    return sorted({path for path in [*kept, *paths_to_remove(installation, purge=False)] if os.path.lexists(path)})
 
 
 def _delete_quietly(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        # Windows keeps the files of a running program; they are listed at the end.
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with contextlib.suppress(OSError):
-            path.unlink()
+    # Windows keeps the files of a running program; they are listed at the end.
+    shutil.rmtree(path, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        path.unlink()  # a file or a link
 
 
 def _remove_data_folder(installation: Installation) -> None:

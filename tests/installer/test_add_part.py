@@ -59,7 +59,7 @@ def test_add_part_records_the_part(
     """Uv and pipx drop added parts when they reinstall the program: the doctor must know which."""
     fakes.make_wheel(tmp_path / "wheels", "rawpy", "0.25", {"rawpy.py": ""})
     if not is_by_installer:
-        monkeypatch.setattr(installation.paths.__class__, "environments", tmp_path / "elsewhere")
+        installation.paths = replace(installation.paths, environments=tmp_path / "elsewhere")
     add_part.add_part(OPTIONAL_PARTS["raw"], installation, Console(io.StringIO()))
     add_part.add_part(TRAIN, installation, Console(io.StringIO()))
     manifest = find_installation(installation.platform, None, "s2am doctor").manifest

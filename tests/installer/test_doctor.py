@@ -73,9 +73,8 @@ class Home:
     def doctor(self, *checks: CheckFunction, repair: bool = False) -> dict[str, DoctorCheck]:
         """Return the results of checks by name; by default of the quick ones."""
         chosen = checks or QUICK
-        if repair:
-            return {check.name: check for check in doctor.repair_and_check(self.find, lambda _: None, chosen)}
-        return {check.name: check for check in doctor.run_checks(self.find, chosen)}
+        report = (lambda _: None) if repair else None
+        return {check.name: check for check in doctor.run_checks(self.find, chosen, report)}
 
     @property
     def profile(self) -> Path:
@@ -128,7 +127,9 @@ def test_check_environment_reports_pytorch_that_is_missing(home: Home) -> None:
     manifest = home.find().manifest
     manifest.torch = "2.13.0+cpu"
     manifest.save()
-    assert home.doctor(check_environment)["environment"].message == "PyTorch 2.13.0+cpu was installed and is missing"
+    message = home.doctor(doctor.check_parts)["parts"].message
+    assert message.startswith("PyTorch, ")
+    assert message.endswith(" for training, GPUs, and models without a graph: added earlier and missing now")
     manifest.torch = ""
     manifest.save()
 
@@ -198,7 +199,7 @@ def move_engine(home: Home) -> None:
         (remove_launcher, "editor", "s2am-editor.desktop is missing"),
     ],
 )
-def test_repair_and_check_reports_and_repairs_fault(
+def test_run_checks_reports_and_repairs_fault(
     damage: Callable[[Home], None], name: str, message: str, home: Home
 ) -> None:
     damage(home)
@@ -218,7 +219,7 @@ def test_repair_and_check_reports_and_repairs_fault(
         (move_engine, check_environment, "is damaged or was moved"),
     ],
 )
-def test_repair_and_check_reinstalls_broken_environment(
+def test_run_checks_reinstalls_broken_environment(
     damage: Callable[[Home], None], check_function: CheckFunction, message: str, home: Home
 ) -> None:
     damage(home)
@@ -307,7 +308,7 @@ def test_check_editor_names_and_fetches_missing_libraries(tmp_path: Path, monkey
     (check,) = doctor.check_editor(find())
     assert "libxcb-cursor.so.0" in check.message
     assert check.repair.startswith("s2am doctor --fix")
-    repaired = doctor.repair_and_check(find, lambda _: None, [doctor.check_editor])
+    repaired = doctor.run_checks(find, [doctor.check_editor], lambda _: None)
     assert [one.state for one in repaired] == ["ok"], "also without launchers, as with uv and pipx, where it is a note"
     assert fetched == [tmp_path / "environment"]
 
@@ -327,9 +328,7 @@ class Tool:
         return find_installation(self.machine.platform, self.environment, "s2am doctor")
 
     def check(self, function: CheckFunction, repair: bool = False) -> list[DoctorCheck]:
-        if repair:
-            return list(doctor.repair_and_check(self.find, lambda _: None, [function]))
-        return list(function(self.find()))
+        return list(doctor.run_checks(self.find, [function], (lambda _: None) if repair else None))
 
 
 def test_check_parts_repairs_what_a_tool_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -354,7 +353,7 @@ def test_check_parts_repairs_what_a_tool_dropped(tmp_path: Path, monkeypatch: py
     assert ran == [[str(tool.environment / "bin/s2am"), "install", "raw", "--yes"]]
 
 
-def test_check_environment_repairs_pytorch_that_a_tool_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_parts_repairs_pytorch_that_a_tool_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tool, ran = Tool(tmp_path), list[list[str]]()
 
     def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
@@ -365,9 +364,9 @@ def test_check_environment_repairs_pytorch_that_a_tool_dropped(tmp_path: Path, m
     manifest = tool.find().manifest
     manifest.torch = "2.13.0+cu130"
     manifest.save()
-    tool.missing = "0.2 -"  # printed versions of s2am and PyTorch
-    (check,) = tool.check(check_environment, repair=True)
-    assert check.message == "PyTorch 2.13.0+cu130 was installed and is missing"
+    tool.missing = "torch"
+    (check,) = tool.check(doctor.check_parts, repair=True)
+    assert check.message == "PyTorch for training, GPUs, and models without a graph: added earlier and missing now"
     assert ran == [[str(tool.environment / "bin/s2am"), "install", "train", "--yes", "--torch", "cu130"]]
 
 

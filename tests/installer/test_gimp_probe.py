@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from s2am_setup.gimp_probe import offers_effects
 from s2am_setup.gimp_profiles import Gimp
+from s2am_setup.start_check import offers_effects
 
 
 @pytest.mark.parametrize(

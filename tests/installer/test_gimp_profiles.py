@@ -131,5 +131,5 @@ def test_ensure_profile_creates_folder_without_older_settings(tmp_path: Path) ->
     (machine.platform.home / ".config/GIMP/2.10").rmdir()
     manifest = Manifest(tmp_path / "installed.json")
     ensure_profile(profile, replace(machine.platform), manifest)
-    assert profile.plugins.is_dir()
+    assert (profile.folder / "plug-ins").is_dir()
     assert profile.folder in manifest.folders
