@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from installer import install, wheels
@@ -17,7 +18,7 @@ from s2am_setup import torch_builds
 from s2am_setup.command import add_doctor, add_uninstall
 from s2am_setup.console import Console
 from s2am_setup.doctor import run_doctor
-from s2am_setup.installation import Installation, find_installation, install_paths
+from s2am_setup.installation import find_installation, install_paths
 from s2am_setup.platform import Platform, this_platform
 from s2am_setup.uninstall import run_uninstall
 
@@ -107,13 +108,9 @@ def _repair(_options: argparse.Namespace, platform: Platform, console: Console) 
 
 
 def _doctor(options: argparse.Namespace, platform: Platform, _console: Console) -> int:
-    def reinstall() -> None:
-        # Steps go to stderr, because stdout has the results of the checks.
-        _repair(options, platform, Console(sys.stderr))
-
-    def find() -> Installation:
-        return find_installation(platform, None, _DOCTOR, reinstall)
-
+    # Steps go to stderr, because stdout has the results of the checks.
+    reinstall = partial(_repair, options, platform, Console(sys.stderr))
+    find = partial(find_installation, platform, None, _DOCTOR, reinstall)
     return run_doctor(find, sys.stdout, sys.stderr, as_json=options.json, repair=options.fix)
 
 

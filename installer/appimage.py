@@ -125,8 +125,6 @@ def build_appdir(folder: Path, wheel: Path, prefix: Path, sources: PackageSource
 def leave_out_unused(environment: Environment) -> None:
     """Remove the parts of an environment's packages that the program does not load."""
     packages = environment.packages
-    if packages is None:
-        return
     for path in [path for pattern in _UNUSED for path in packages.glob(pattern)]:
         delete(path)
     qt = packages / "PyQt6"
@@ -152,9 +150,9 @@ def copy_system_libraries(environment: Environment) -> None:
     Raises:
         InstallError: this system lacks one itself.
     """
-    packages = environment.packages
-    qt = [packages / "PyQt6" / f"{name}.abi3.so" for name in ("QtCore", "QtGui", "QtWidgets")] if packages else []
-    qt += [packages / f"PyQt6/Qt6/plugins/platforms/libq{name}.so" for name in ("xcb", "wayland")] if packages else []
+    pyqt = environment.packages / "PyQt6"
+    qt = [pyqt / f"{name}.abi3.so" for name in ("QtCore", "QtGui", "QtWidgets")]
+    qt += [pyqt / f"Qt6/plugins/platforms/libq{name}.so" for name in ("xcb", "wayland")]
     if missing := system_libraries.find_missing(qt):
         raise InstallError(
             f"This system lacks {', '.join(missing)}: {system_libraries.describe_missing(missing)}, then try again."

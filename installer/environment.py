@@ -123,7 +123,7 @@ def _fetch_debian_pip(folder: Path, console: Console) -> Path | None:
         return None
     # The pip of Ubuntu 22.04 imports distutils, of which its python3 contains only a part.
     old = ["python3-distutils"] if sys.version_info < (3, 11) else []
-    root = debian.unpack_packages(["python3-pip-whl", "ca-certificates", *old], folder, console.run_in)
+    root = debian.unpack_packages(["python3-pip-whl", "ca-certificates", *old], folder, console)
     return next((root / "usr/share/python-wheels").glob("pip-*.whl"), None)
 
 

@@ -30,14 +30,7 @@ from s2am_setup.console import Console, format_bytes, prompt_yes_no
 from s2am_setup.desktop import write_launchers
 from s2am_setup.gimp_plugin import install_plugin, remove_plugin
 from s2am_setup.gimp_profiles import GET_GIMP, GimpProfile, ensure_profile, find_gimp_profiles, find_gimps
-from s2am_setup.installation import (
-    Installation,
-    command_path,
-    exclusive,
-    find_installation,
-    path_advice,
-    write_command,
-)
+from s2am_setup.installation import command_path, exclusive, find_installation, path_advice, write_command
 from s2am_setup.packages import PackageSources
 from s2am_setup.platform import Platform
 from s2am_setup.python_environment import Environment, clean_environ
@@ -75,10 +68,8 @@ class InstallOptions:
     keep_choices: bool = False
 
 
-@dataclass(frozen=True)
-class _Step:
-    text: str
-    run: Callable[[], None]
+_Step = tuple[str, Callable[[], object]]
+"""What is printed while a step runs, and its function."""
 
 
 class Installer:
@@ -101,7 +92,7 @@ class Installer:
         self._clone = checkout if (checkout / "pyproject.toml").is_file() else None
         self._project = checkout if checkout.is_file() else repair_copy.stored_wheel(checkout)
         self._console = console
-        self._installation: Installation = find_installation(platform, None, "s2am doctor")
+        self._installation = find_installation(platform, None, "s2am doctor")
         self._paths = self._installation.paths
         self._manifest = self._installation.manifest
         self._editor = options.editor and self._manifest.editor
@@ -142,7 +133,7 @@ class Installer:
         self._print_summary()
         self._profiles = self._choose_profiles()
         self._check_targets()
-        self._console.say(*(f"  {step.text}" for step in [*self._environment_steps(), *self._switching_steps()]))
+        self._console.say(*(f"  {text}" for text, _run in [*self._environment_steps(), *self._switching_steps()]))
         self._console.say("Nothing was changed (--dry-run).")
         return 0
 
@@ -265,51 +256,46 @@ class Installer:
 
     def _environment_steps(self) -> list[_Step]:
         """Return the steps that change nothing in use."""
-        torch = [_Step(f"Installing PyTorch {self._build.name}", self._install_torch)]
+        torch = [(f"Installing PyTorch {self._build.name}", self._install_torch)]
         return [
-            _Step("Making a place for the program", self._create_environment),
+            ("Making a place for the program", self._create_environment),
             *(torch if self._build.tag != torch_builds.NO_TORCH else []),
-            _Step("Installing s2am and its libraries", self._install_project),
-            _Step("Testing that command, engine and editor start", self._test_start),
-            _Step("Harmonizing the sample", self._harmonize_sample),
+            ("Installing s2am and its libraries", self._install_project),
+            ("Testing that command, engine and editor start", self._test_start),
+            ("Harmonizing the sample", self._harmonize_sample),
         ]
 
     def _switching_steps(self) -> list[_Step]:
         """Return the steps that switch to the new environment."""
         chosen = [profile.folder for profile in self._profiles]
         dropped = [profile for profile in self._manifest.profiles if profile not in chosen]
-        remove = [_Step(f"Removing the plug-in from {each}", partial(self._remove_plugin, each)) for each in dropped]
-        install = [
-            _Step(f"Installing the plug-in in {each}", partial(self._install_plugin, each)) for each in self._profiles
-        ]
-        menus = [_Step("Adding the editor to the menus", self._write_launchers)] if self._editor else []
+        menus = [("Adding the editor to the menus", self._write_launchers)] if self._editor else []
         return [
-            _Step(f"Writing the command in {self._paths.commands}", self._write_command),
-            *remove,
-            *install,
+            (f"Writing the command in {self._paths.commands}", self._write_command),
+            *((f"Removing the plug-in from {each}", partial(remove_plugin, each, self._manifest)) for each in dropped),
+            *((f"Installing the plug-in in {each}", partial(self._install_plugin, each)) for each in self._profiles),
             *menus,
-            _Step("Removing files of the previous version", self._clean),
+            ("Removing files of the previous version", self._clean),
         ]
 
     def _run_steps(self, steps: list[_Step]) -> None:
-        for step in steps:
-            with self._console.step(step.text):
-                step.run()
+        for text, run in steps:
+            with self._console.step(text):
+                run()
 
     def _create_environment(self) -> None:
-        old = Environment(self._old) if self._old else None
-        if old and old.packages:
+        if self._old:
             environment.make_empty_environment(self._new, self._console)
-            if "pip" in self._reuse(old):
+            if "pip" in self._reuse(self._old):
                 return
         environment.make_environment(self._new, self._console, self._options.wheels)
-        if old and old.packages:
-            self._reuse(old)
+        if self._old:
+            self._reuse(self._old)
 
-    def _reuse(self, old: Environment) -> list[str]:
+    def _reuse(self, old: Path) -> list[str]:
         # PyTorch that a person added without the installer stays, too, unless it is to go.
         without = torch_builds.TORCH_PACKAGES if self._options.torch == torch_builds.NO_TORCH else None
-        return reuse.reuse_packages(old, self._new, self._console.show_bytes, without=without)
+        return reuse.reuse_packages(Environment(old), self._new, self._console.show_bytes, without=without)
 
     def _install_torch(self) -> None:
         try:
@@ -348,20 +334,17 @@ class Installer:
 
     def _test_editor(self) -> None:
         """Open the editor's window unseen; fetch the system's libraries that it lacks, if that is possible."""
-        start = self._start_editor()
+        run = partial(self._console.run, environ=clean_environ())
+        start = start_check.start_editor(self._new.python, run)
         if start.missing and not self._options.wheels and debian.has_packages():
             try:
-                start_check.fetch_missing(start, self._new.folder, self._console.run_in)
-                start = self._start_editor()
+                debian.fetch_libraries(start.files, self._new.folder, self._console)
+                start = start_check.start_editor(self._new.python, run)
             except S2AMError as error:
                 self._console.log(str(error))  # named with the command that installs them, below
         if start.fault:
             advice = f": {start.advice}" if start.advice else ""
             self._editor_fault = f"Everything but the editor works; {start.fault}{advice}."
-
-    def _start_editor(self) -> start_check.EditorStart:
-        run = partial(self._console.run, environ=clean_environ())
-        return start_check.start_editor(self._new.python, run)
 
     def _harmonize_sample(self) -> None:
         self._manifest.add_tree(self._paths.sample)
@@ -374,9 +357,6 @@ class Installer:
         self._switched = True
         write_command(self._command, self._new.folder, self._manifest)
         self._installation.environment = self._new.folder
-
-    def _remove_plugin(self, profile: Path) -> None:
-        remove_plugin(profile, self._manifest)
 
     def _install_plugin(self, profile: GimpProfile) -> None:
         try:

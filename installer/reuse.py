@@ -33,7 +33,7 @@ def reuse_packages(
         The names of the reused packages; empty if the environments have different versions of Python.
     """
     source, target = old.packages, new.packages
-    if source is None or target is None or source.relative_to(old.folder) != target.relative_to(new.folder):
+    if source.relative_to(old.folder) != target.relative_to(new.folder):
         return []
     present = {_PROGRAM, *(_name(one) for one in distributions(path=[str(target)]))}
     packages = {_name(one): _files(one, old) for one in distributions(path=[str(source)])}

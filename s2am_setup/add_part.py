@@ -133,7 +133,6 @@ def _whole_torch(environment: Environment) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        if environment.packages:
-            for folder in (environment.packages / "torch", *environment.packages.glob("torch-*.dist-info")):
-                shutil.rmtree(folder, ignore_errors=True)
+        for folder in (environment.packages / "torch", *environment.packages.glob("torch-*.dist-info")):
+            shutil.rmtree(folder, ignore_errors=True)
         raise

@@ -156,10 +156,6 @@ class Console:
             raise CommandError(command, output)
         return output
 
-    def run_in(self, command: Sequence[str], folder: Path) -> str:
-        """Run a command in a folder, see `run`."""
-        return self.run(command, cwd=folder)
-
     def show_bytes(self, done: int, total: int) -> None:
         """Show the progress of the present step."""
         self._show(f" {done / 1e6:.0f} of {total / 1e6:.0f} MB")

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from s2am_common import system_libraries
 from s2am_common.errors import InstallError, S2AMError
-
-RunIn = Callable[[Sequence[str], Path], str]
-"""Runs a command in a folder; returns its output, or raises S2AMError."""
+from s2am_setup.console import Console
 
 _MAX_ROUNDS = 8
 
@@ -26,13 +25,13 @@ def has_packages() -> bool:
     return bool(shutil.which("apt-get") and shutil.which("dpkg-deb"))
 
 
-def unpack_packages(names: Sequence[str], folder: Path, run: RunIn) -> Path:
+def unpack_packages(names: Sequence[str], folder: Path, console: Console) -> Path:
     """Download packages into a folder and unpack them.
 
     Args:
         names: names of packages; where Debian 13 and Ubuntu 24.04 have renamed one to NAMEt64, that one is taken.
         folder: an existing folder for the downloads; used again, it keeps the lists of packages.
-        run: runs a command.
+        console: runs the commands.
 
     Returns:
         The folder with the contents.
@@ -40,67 +39,61 @@ def unpack_packages(names: Sequence[str], folder: Path, run: RunIn) -> Path:
     Raises:
         S2AMError: a package cannot be downloaded.
     """
-    options: list[str] = []
-    lists = folder / "lists/partial"
-    if lists.exists():
-        options = _private_lists(folder)
+    private = ["-o", f"Dir::State::Lists={folder / 'lists'}", "-o", f"Dir::Cache={folder / 'cache'}"]
+    options = private if (folder / "lists").exists() else []
     try:
-        _download(names, folder, options, run)
+        _download(names, folder, options, console)
     except S2AMError:  # container images often have no package lists, or old ones
         if options:
             raise
-        for part in (lists, folder / "cache/archives/partial"):
-            part.mkdir(parents=True)
-        options = _private_lists(folder)
-        run(["apt-get", *options, "-o", "APT::Update::Error-Mode=any", "update"], folder)
-        _download(names, folder, options, run)
+        for part in ("lists/partial", "cache/archives/partial"):
+            (folder / part).mkdir(parents=True)
+        console.run(["apt-get", *private, "-o", "APT::Update::Error-Mode=any", "update"], cwd=folder)
+        _download(names, folder, private, console)
     for package in folder.glob("*.deb"):
-        run(["dpkg-deb", "-x", str(package), str(folder / "root")], folder)
+        console.run(["dpkg-deb", "-x", str(package), str(folder / "root")], cwd=folder)
         package.unlink()
     return folder / "root"
 
 
-def _private_lists(folder: Path) -> list[str]:
-    return ["-o", f"Dir::State::Lists={folder / 'lists'}", "-o", f"Dir::Cache={folder / 'cache'}"]
+def _download(names: Sequence[str], folder: Path, options: Sequence[str], console: Console) -> None:
+    present = [_present_name(name, options, console) for name in names]
+    console.run(["apt-get", *options, "download", *present], cwd=folder)
 
 
-def _download(names: Sequence[str], folder: Path, options: Sequence[str], run: RunIn) -> None:
-    present = [_present_name(name, folder, options, run) for name in names]
-    run(["apt-get", *options, "download", *present], folder)
-
-
-def _present_name(name: str, folder: Path, options: Sequence[str], run: RunIn) -> str:
+def _present_name(name: str, options: Sequence[str], console: Console) -> str:
     for candidate in (name, f"{name}t64"):
         with contextlib.suppress(S2AMError):
             # Nothing but a note is printed for a name that other packages only provide.
-            if f"Package: {candidate}\n" in run(["apt-cache", *options, "show", candidate], folder):
+            if f"Package: {candidate}\n" in console.run(["apt-cache", *options, "show", candidate]):
                 return candidate
     return name
 
 
-def fetch_libraries(files: Sequence[Path], target: Path, temporary: Path, run: RunIn) -> None:
-    """Put the system libraries that some files lack into a folder.
+def fetch_libraries(files: Sequence[Path], environment: Path, console: Console) -> None:
+    """Put the system libraries that some files lack into an environment, see `system_libraries.preload`.
 
     Args:
         files: shared libraries, such as Qt's.
-        target: folder for the fetched libraries, see `system_libraries.preload`.
-        temporary: an empty folder for downloads.
-        run: runs a command.
+        environment: folder of the environment.
+        console: runs the commands.
 
     Raises:
         S2AMError: a package cannot be downloaded, or does not contain its library.
     """
-    # A fetched library may need further ones.
-    for _ in range(_MAX_ROUNDS):
-        missing = system_libraries.find_missing(files, target)
-        if not missing:
-            return
-        packages = dict.fromkeys(map(system_libraries.debian_package, missing))
-        root = unpack_packages(list(packages), temporary, run)
-        target.mkdir(parents=True, exist_ok=True)
-        for library in missing:
-            found = next((path for path in root.rglob(library) if path.exists()), None)
-            if found is None:
-                raise InstallError(f"No package of this system contains {library}.")
-            shutil.copy(found, target / library)
-    raise InstallError(f"Some libraries are still missing: {', '.join(system_libraries.find_missing(files, target))}.")
+    target = system_libraries.fetched_libraries(environment)
+    with tempfile.TemporaryDirectory() as temporary:
+        # A fetched library may need further ones.
+        for _ in range(_MAX_ROUNDS):
+            missing = system_libraries.find_missing(files, target)
+            if not missing:
+                return
+            packages = dict.fromkeys(map(system_libraries.debian_package, missing))
+            root = unpack_packages(list(packages), Path(temporary), console)
+            target.mkdir(parents=True, exist_ok=True)
+            for library in missing:
+                found = next((path for path in root.rglob(library) if path.exists()), None)
+                if found is None:
+                    raise InstallError(f"No package of this system contains {library}.")
+                shutil.copy(found, target / library)
+    raise InstallError(f"Some libraries are still missing: {', '.join(missing)}.")

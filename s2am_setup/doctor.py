@@ -239,7 +239,7 @@ def check_editor(installation: Installation) -> Iterator[DoctorCheck]:
         yield DoctorCheck(name, state, start.fault, installation.repair, installation.reinstall)
     elif debian.has_packages():
         repair = f"{_fix_command(installation)} (fetches them without root), or {start.advice}"
-        fetch = partial(start_check.fetch_missing, start, environment, Console(sys.stderr).run_in)
+        fetch = partial(debian.fetch_libraries, start.files, environment, Console(sys.stderr))
         yield DoctorCheck(name, state, start.fault, repair, fetch)
     else:
         yield DoctorCheck(name, state, start.fault, start.advice)

@@ -98,7 +98,7 @@ class Installation:
     environment: Path | None
     doctor: str
     repair: str
-    reinstall: Callable[[], None] | None = field(default=None, repr=False)
+    reinstall: Callable[[], object] | None = field(default=None, repr=False)
 
     @property
     def is_by_installer(self) -> bool:
@@ -157,7 +157,7 @@ class Installation:
 
 
 def find_installation(
-    platform: Platform, own: Path | None, doctor: str, reinstall: Callable[[], None] | None = None
+    platform: Platform, own: Path | None, doctor: str, reinstall: Callable[[], object] | None = None
 ) -> Installation:
     """Return a user's installation.
 

@@ -30,10 +30,10 @@ class Environment:
         return program_path(self.folder, name, sys.platform)
 
     @property
-    def packages(self) -> Path | None:
-        """Folder of its packages; None if it does not exist."""
+    def packages(self) -> Path:
+        """Folder of its packages; it does not exist before the environment."""
         found = [*self.folder.glob("lib/python*/site-packages"), *self.folder.glob("Lib/site-packages")]
-        return found[0] if found else None
+        return found[0] if found else self.folder / "site-packages"
 
     def run(self, arguments: Sequence[str], console: Console) -> str:
         """Run its Python, isolated from packages outside the environment (-I); return the output."""
@@ -51,8 +51,7 @@ class Environment:
     @property
     def torch_version(self) -> str:
         """The full version of its PyTorch, such as "2.13.0+cpu"; "" if it is not installed."""
-        found = distributions(name="torch", path=[str(self.packages)]) if self.packages else ()
-        return next((one.version for one in found), "")
+        return next((one.version for one in distributions(name="torch", path=[str(self.packages)])), "")
 
 
 def program_path(environment: Path, name: str, system: str) -> Path:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from s2am_common import system_libraries
-from s2am_setup import debian
 from s2am_setup.gimp_plugin import assemble_plugin, plugin_folder, plugin_state
 from s2am_setup.gimp_profiles import START_AND_QUIT, Gimp, GimpProfile
 from s2am_setup.platform import Platform
@@ -71,17 +70,6 @@ def start_editor(python: Path, run: Callable[[Sequence[str]], str | None], platf
         return EditorStart(tuple(found["missing"]), tuple(map(Path, found["files"])), str(found["error"]))
     except (StopIteration, ValueError, KeyError, TypeError):
         return EditorStart(error=lines[-1] if lines else "it ends without a message")
-
-
-def fetch_missing(start: EditorStart, environment: Path, run: debian.RunIn) -> None:
-    """Fetch the libraries that the editor lacks into its environment, without root.
-
-    Raises:
-        S2AMError: they cannot be had.
-    """
-    with tempfile.TemporaryDirectory() as temporary:
-        target = system_libraries.fetched_libraries(environment)
-        debian.fetch_libraries(start.files, target, Path(temporary), run)
 
 
 def loads_plugin(gimp: Gimp, serve: Sequence[str], platform: Platform) -> bool | None:

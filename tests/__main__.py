@@ -92,7 +92,7 @@ def _missing_libraries(python: Path, console: Console) -> tuple[str, ...]:
     if start.missing and debian.has_packages():
         try:
             with console.step("Fetching libraries that Qt needs (without installing them)"):
-                start_check.fetch_missing(start, CHECKOUT / ".venv-tests", console.run_in)
+                debian.fetch_libraries(start.files, CHECKOUT / ".venv-tests", console)
             start = start_check.start_editor(python, run, "offscreen")
         except S2AMError as error:
             print(error, file=sys.stderr)

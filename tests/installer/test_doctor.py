@@ -298,7 +298,7 @@ def test_check_editor_names_and_fetches_missing_libraries(tmp_path: Path, monkey
     lacking = start_check.EditorStart(("libxcb-cursor.so.0",), (Path("libqxcb.so"),))
     fetched: list[Path] = []
     monkeypatch.setattr(start_check, "start_editor", lambda *_: start_check.EditorStart() if fetched else lacking)
-    monkeypatch.setattr(start_check, "fetch_missing", lambda start, environment, run: fetched.append(environment))
+    monkeypatch.setattr("s2am_setup.debian.fetch_libraries", lambda files, environment, _: fetched.append(environment))
     monkeypatch.setattr("s2am_setup.debian.has_packages", lambda: True)
     platform = machines.machine(tmp_path, "linux").platform
 

@@ -37,7 +37,6 @@ def environments(tmp_path: Path, console: Console, monkeypatch: pytest.MonkeyPat
     files = {"tool_engine/cli/main.py": "def main():\n    print('tool works')\n"}
     fakes.make_wheel(wheels, "tool", "1.0", files)
     old.pip(["install", "--no-index", *map(str, wheels.iterdir())], console)
-    assert old.packages is not None
     (old.packages / "bad.py").write_text("VALUE = 2\n", encoding="ascii")
     return old, new
 

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from s2am_common import system_libraries
 from s2am_common.errors import InstallError
 from s2am_setup import debian, start_check
+from s2am_setup.console import Console
 from s2am_setup.gimp_profiles import Gimp
 from tests.installer import machines
 
@@ -38,14 +40,15 @@ def test_start_editor_reports_any_other_end(output: str | None, fault: str) -> N
     assert start_check.start_editor(PYTHON, lambda command: output).fault.endswith(fault)
 
 
-class Packages:
+class Packages(Console):
     """A Debian whose packages can be downloaded after an update of the lists; some libraries need further ones."""
 
     def __init__(self, contents: dict[str, str], outdated: bool) -> None:
+        super().__init__(io.StringIO())
         self._contents, self._outdated = contents, outdated
         self.commands: list[list[str]] = []
 
-    def run(self, command: Sequence[str], folder: Path) -> str:
+    def run(self, command: Sequence[str], environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> str:
         words = [word for word in command if not word.startswith(("-o", "Dir::", "APT::"))]
         self.commands.append(words)
         if words[0] == "dpkg-deb":
@@ -63,8 +66,9 @@ class Packages:
         elif words[1] == "download":
             if self._outdated:
                 raise InstallError("404")
+            assert cwd is not None
             for name in words[2:]:
-                (folder / f"{name}.deb").write_bytes(b"package")
+                (cwd / f"{name}.deb").write_bytes(b"package")
         return ""
 
 
@@ -80,10 +84,8 @@ def test_fetch_libraries_takes_all_in_rounds(outdated: bool, tmp_path: Path, mon
     )
     rounds = iter([["libglib-2.0.so.0", "libxcb-cursor.so.0"], ["libpcre2-8.so.0"], []])
     monkeypatch.setattr(system_libraries, "find_missing", lambda files, fetched: next(rounds))
-    target, temporary = tmp_path / "fetched", tmp_path / "temporary"
-    temporary.mkdir()
-    debian.fetch_libraries([Path("libqxcb.so")], target, temporary, packages.run)
-    assert sorted(file.name for file in target.iterdir()) == [
+    debian.fetch_libraries([Path("libqxcb.so")], tmp_path, packages)
+    assert sorted(file.name for file in system_libraries.fetched_libraries(tmp_path).iterdir()) == [
         "libglib-2.0.so.0", "libpcre2-8.so.0", "libxcb-cursor.so.0",
     ]  # fmt: skip
     assert sum(command[1] == "update" for command in packages.commands) == int(outdated)
@@ -93,7 +95,7 @@ def test_fetch_libraries_fails_if_no_package_has_one(tmp_path: Path, monkeypatch
     packages = Packages({"libodd1": "libother.so.1"}, outdated=False)
     monkeypatch.setattr(system_libraries, "find_missing", lambda files, fetched: ["libodd.so.1"])
     with pytest.raises(InstallError, match=r"No package of this system contains libodd\.so\.1"):
-        debian.fetch_libraries([Path("libqxcb.so")], tmp_path / "fetched", tmp_path, packages.run)
+        debian.fetch_libraries([Path("libqxcb.so")], tmp_path, packages)
 
 
 @pytest.mark.parametrize(
