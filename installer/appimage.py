@@ -22,7 +22,7 @@ from s2am_common import system_libraries
 from s2am_common.errors import InstallError, S2AMError
 from s2am_common.translation import CATALOGS
 from s2am_setup.console import Console
-from s2am_setup.desktop import DISPLAY_NAME, start_and_report
+from s2am_setup.desktop import desktop_entry, start_and_report
 from s2am_setup.gimp_plugin import delete
 from s2am_setup.packages import PackageSources, install_project, install_sample_photographs
 from s2am_setup.python_environment import Environment, clean_environ
@@ -76,14 +76,6 @@ export APPIMAGE="${{APPIMAGE:-$here/AppRun}}"
 export NO_CLEANUP=1
 if [ $# -gt 0 ] && [ ! -f "$1" ]; then exec "$here/usr/bin/python3" -I -m s2am_setup.entry "$@"; fi
 {editor}"""
-_DESKTOP = f"""\
-[Desktop Entry]
-Type=Application
-Name={DISPLAY_NAME}
-Exec=AppRun %F
-Icon=s2am
-Categories=Graphics;Photography;
-"""
 
 
 def build_appdir(folder: Path, wheel: Path, prefix: Path, sources: PackageSources, console: Console) -> None:
@@ -170,7 +162,7 @@ def write_start_files(folder: Path) -> None:
     editor = start_and_report('"$here/usr/bin/python3" -I -m s2am_setup.entry edit')
     run.write_text(_RUN.format(editor=editor), encoding="utf-8")
     run.chmod(0o755)
-    (folder / "s2am.desktop").write_text(_DESKTOP, encoding="utf-8")
+    (folder / "s2am.desktop").write_bytes(desktop_entry("AppRun"))
     shutil.copy(_ICONS / "s2am.svg", folder / "s2am.svg")
     (folder / ".DirIcon").symlink_to("s2am.svg")  # for file managers
 

@@ -118,7 +118,8 @@ class Installer:
             return self._options.torch
         if not self._manifest.environment:
             given = self._options.wheels
-            return torch_builds.NO_TORCH if given and not wheels.has_torch_wheel(given) else torch_builds.AUTO_BUILD
+            is_left_out = given and not any(given.glob(wheels.TORCH_WHEEL))
+            return torch_builds.NO_TORCH if is_left_out else torch_builds.AUTO_BUILD
         if not self._manifest.torch:
             return torch_builds.NO_TORCH
         present = self._manifest.torch.partition("+")[2] or torch_builds.CPU_ONLY
@@ -311,7 +312,8 @@ class Installer:
         project = packages.with_extras(wheel, self._build, self._editor)
         packages.install_project(self._new, project, self._torch, self._sources, self._console)
         packages.install_sample_photographs(self._new, self._sources, self._console)
-        repair_copy.write_repair_copy(self._paths.repair, wheel, Path(__file__).parent, self._clone)
+        source = None if self._options.wheels else self._clone
+        repair_copy.write_repair_copy(self._paths.repair, wheel, Path(__file__).parent, source)
 
     def _find_wheel(self) -> Path:
         """Return the program's wheel: from the folder of wheels, from the last time, or built from the clone."""

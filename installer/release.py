@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import tarfile
@@ -56,7 +57,7 @@ def build_release(folder: Path) -> list[Path]:
     if done.returncode:
         last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
         raise InstallError(f"hatchling failed ({''.join(last)}): correct that, then run the same command again.")
-    wheel, sdist = max(folder.glob("s2am-*.whl"), key=_age), max(folder.glob("s2am-*.tar.gz"), key=_age)
+    wheel, sdist = (max(folder.glob(f"s2am-*.{kind}"), key=os.path.getmtime) for kind in ("whl", "tar.gz"))
     check_wheel(wheel)
     check_sdist(sdist)
     plugin = folder / f"s2am-gimp-plug-in-{wheel.name.split('-')[1]}.zip"
@@ -66,10 +67,6 @@ def build_release(folder: Path) -> list[Path]:
     lines = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files]
     sums.write_text("".join(lines), encoding="utf-8")
     return [*files, sums]
-
-
-def _age(file: Path) -> float:
-    return file.stat().st_mtime
 
 
 def write_plugin_zip(file: Path) -> None:

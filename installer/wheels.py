@@ -13,7 +13,7 @@ from s2am_setup.console import Console
 from s2am_setup.python_environment import Environment
 from s2am_setup.torch_builds import TORCH_VERSION, TorchBuild
 
-_ANY_LIBRARY = "onnxruntime-*.whl"
+TORCH_WHEEL = "torch-*.whl"
 
 
 def check_wheels(folder: Path, tag: str) -> None:
@@ -29,18 +29,13 @@ def check_wheels(folder: Path, tag: str) -> None:
     advice = "on a computer with a network, “python3 -m installer download FOLDER” makes one"
     if not folder.is_dir():
         raise InstallError(f"There is no folder {folder}: check its name ({advice}).")
-    if not any(folder.glob(_ANY_LIBRARY)):
+    if not any(folder.glob("onnxruntime-*.whl")):
         raise InstallError(f"{folder} has no wheel of ONNX Runtime: name the folder of the wheels ({advice}).")
-    if tag not in ("", torch_builds.AUTO_BUILD, torch_builds.NO_TORCH) and not has_torch_wheel(folder):
+    if tag not in ("", torch_builds.AUTO_BUILD, torch_builds.NO_TORCH) and not any(folder.glob(TORCH_WHEEL)):
         raise InstallError(
             f"{folder} has no wheel of PyTorch (torch-….whl): leave it out with --torch none, or make the folder again "
             f"with “python3 -m installer download FOLDER --torch {tag}”."
         )
-
-
-def has_torch_wheel(folder: Path) -> bool:
-    """Return whether a folder contains a wheel of PyTorch."""
-    return any(folder.glob("torch-*.whl"))
 
 
 def build_wheel(new: Environment, clone: Path, folder: Path, console: Console) -> Path:
@@ -68,7 +63,7 @@ def download_wheels(folder: Path, project: Path, build: TorchBuild, console: Con
         if build.tag != torch_builds.NO_TORCH:
             with console.step(f"Downloading PyTorch {build.name}"):
                 _download_torch(helper, folder, build, console)
-            version = next(folder.glob("torch-*.whl")).name.split("-")[1]
+            version = next(folder.glob(TORCH_WHEEL)).name.split("-")[1]
         with console.step("Downloading the libraries of s2am"):
             # Debian's Python has no pip to start with.
             helper.pip(["download", "--no-deps", "--dest", str(folder), "pip", packages.SAMPLE_PHOTOGRAPHS], console)

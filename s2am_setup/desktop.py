@@ -115,13 +115,14 @@ def _icon(suffix: str) -> bytes:
     return (_ICONS / f"s2am.{suffix}").read_bytes()
 
 
-def _freedesktop(platform: Platform, script: Path) -> LauncherFiles:
+def desktop_entry(command: str) -> bytes:
+    """Return the editor's desktop entry; the command is quoted for the Exec line."""
     lines = [
         "[Desktop Entry]",
         "Type=Application",
         f"Name={DISPLAY_NAME}",
         f"Comment={_DESCRIPTION}",
-        f"Exec={quote_exec(str(script))} %F",
+        f"Exec={command} %F",
         "Icon=s2am",
         "Terminal=false",
         "Categories=Graphics;2DGraphics;RasterGraphics;Photography;",
@@ -129,11 +130,15 @@ def _freedesktop(platform: Platform, script: Path) -> LauncherFiles:
         "StartupNotify=true",
         f"MimeType={';'.join(each.mime for each in IMAGE_FORMATS)};",
     ]
+    return "\n".join([*lines, ""]).encode()
+
+
+def _freedesktop(platform: Platform, script: Path) -> LauncherFiles:
     icons = _share(platform) / "icons/hicolor"
     return {
         icons / "scalable/apps/s2am.svg": (_icon("svg"), 0o644),
         icons / "256x256/apps/s2am.png": (_icon("png"), 0o644),
-        _share(platform) / "applications/s2am-editor.desktop": ("\n".join([*lines, ""]).encode(), 0o644),
+        _share(platform) / "applications/s2am-editor.desktop": (desktop_entry(quote_exec(str(script))), 0o644),
     }
 
 

@@ -337,8 +337,8 @@ def _plugin_fault(installation: Installation, profile: GimpProfile) -> str:
         return f"{changed[0].relative_to(folder)} is missing or not as it was installed"
     if installation.platform.system != "win32" and not os.access(file, os.X_OK):
         return f"{file.name} has lost its executable bit, without which GIMP skips it"
-    if fault := _engine_note_fault(installation, folder):
-        return fault
+    if not _leads_to_engine(folder, installation.serve):
+        return f"its engine.json is missing or does not name the engine's location, {installation.serve[0]}"
     reason = gimp_plugin.last_logged_error(profile.folder) or "start GIMP from a terminal to see why"
     return {
         "skipped": "GIMP has been started since it was installed, and skipped it",
@@ -353,15 +353,11 @@ def _changed_files(installation: Installation, folder: Path) -> list[Path]:
     return [file for file, digest in known.items() if file.name != "engine.json" and sha256_of(file) != digest]
 
 
-def _engine_note_fault(installation: Installation, folder: Path) -> str:
-    """Return the fault of the file with the plug-in's command for the engine; "" if there is none."""
+def _leads_to_engine(folder: Path, serve: Sequence[str]) -> bool:
     try:
-        serve = read_launcher(folder)
+        return read_launcher(folder) == serve
     except BridgeError:
-        return "its engine.json is missing or damaged, so it cannot find the engine"
-    if serve != installation.serve:
-        return f"it expects the engine at {serve[0]}, which is not its location"
-    return ""
+        return False
 
 
 def check_engine(installation: Installation) -> Iterator[DoctorCheck]:

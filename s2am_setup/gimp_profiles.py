@@ -57,11 +57,6 @@ class Gimp:
         """True for GIMP 3 and later, but not for its preview 2.99."""
         return self.version >= (3,)
 
-    @property
-    def profile_folder(self) -> Path | None:
-        """Folder of its profile, which may not exist yet; None if the minor version is unknown."""
-        return self.config / "{}.{}".format(*self.version) if len(self.version) > 1 else None
-
 
 @dataclass(frozen=True)
 class GimpProfile:
@@ -91,12 +86,10 @@ def find_gimp_profiles(platform: Platform, gimps: Sequence[Gimp] | None = None) 
     supported = [gimp for gimp in (find_gimps(platform) if gimps is None else gimps) if gimp.is_supported]
     found: dict[Path, GimpProfile] = {}
     for config in dict.fromkeys([*(gimp.config for gimp in supported), *_config_folders(platform)]):
-        for folder in sorted(config.glob("[0-9]*.[0-9]*")):
-            if folder.is_dir() and _parse_version(folder.name) >= (3,):
-                found[folder] = GimpProfile(folder)
+        found |= {each: GimpProfile(each) for each in _profiles(config) if _parse_version(each.name) >= (3,)}
     override = platform.environ.get("GIMP3_DIRECTORY")
     for gimp in supported:
-        own = gimp.profile_folder
+        own = gimp.config / "{}.{}".format(*gimp.version) if len(gimp.version) > 1 else None
         if override and gimp.config == _config_folder(platform):
             own = platform.home / override  # an absolute path stays as it is
         if own:
@@ -119,8 +112,7 @@ def ensure_profile(profile: GimpProfile, platform: Platform, manifest: Manifest)
             platform.run([*gimp.console, *START_AND_QUIT])
     if profile.exists:
         return
-    older = [folder for folder in profile.folder.parent.glob("[0-9]*.[0-9]*") if folder.is_dir()]
-    if older:
+    if older := _profiles(profile.folder.parent):
         raise InstallError(
             f"start {profile.gimps[0]} once, which takes over the settings of {older[-1].name}, "
             "then run s2am doctor --fix"
@@ -163,15 +155,12 @@ def _parse_version(text: str) -> Version:
     return (int(found[1]), int(found[2])) if found else ()
 
 
-def _reported_version(platform: Platform, program: Path) -> Version:
-    return _parse_version(platform.run([str(program), "--version"]) or "")
-
-
 def _programs(platform: Platform, folder: Path, kind: str) -> Iterator[Gimp]:
     """Yield the GIMPs in a folder; each has several programs (gimp, gimp-3, gimp-3.0, gimp-console …)."""
     programs: dict[Version, list[Path]] = {}
     for program in sorted(folder.glob("gimp*")) if folder.is_dir() else []:
-        if _PROGRAM.fullmatch(program.name) and (version := _reported_version(platform, program)):
+        is_gimp = _PROGRAM.fullmatch(program.name)
+        if is_gimp and (version := _parse_version(platform.run([str(program), "--version"]) or "")):
             programs.setdefault(version, []).append(program)
     for version, paths in programs.items():
         console = next((path for path in paths if "console" in path.name), None)
@@ -268,5 +257,8 @@ def _field(text: str, name: str) -> str:
 
 
 def _newest_profile(config: Path) -> Version:
-    versions = [_parse_version(folder.name) for folder in config.glob("[0-9]*.[0-9]*") if folder.is_dir()]
-    return max(versions, default=())
+    return max((_parse_version(folder.name) for folder in _profiles(config)), default=())
+
+
+def _profiles(config: Path) -> list[Path]:
+    return [folder for folder in sorted(config.glob("[0-9]*.[0-9]*")) if folder.is_dir()]

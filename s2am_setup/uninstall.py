@@ -16,7 +16,7 @@ from typing import TextIO
 from s2am_common.errors import InstallError
 from s2am_setup.console import prompt_yes_no
 from s2am_setup.desktop import update_mime_cache
-from s2am_setup.gimp_plugin import plugin_folder, remove_plugin
+from s2am_setup.gimp_plugin import remove_plugin
 from s2am_setup.installation import Installation, InstallPaths, exclusive, tool_commands
 from s2am_setup.manifest import Manifest
 
@@ -38,8 +38,6 @@ def run_uninstall(installation: Installation, source: TextIO, out: TextIO, optio
     """
     paths = installation.paths
     removed = paths_to_remove(installation, options.purge)
-    removed += [plugin_folder(profile) for profile in installation.manifest.profiles]
-    removed = list(dict.fromkeys(removed))
     if not removed and not os.path.lexists(paths.manifest):
         own = [path for path in own_files(paths) if os.path.lexists(path)]
         kept = f" Your own files remain (--purge removes them): {', '.join(map(str, own))}." if own else ""
@@ -88,17 +86,12 @@ def own_files(paths: InstallPaths) -> list[Path]:
     return [paths.data, paths.config, paths.state, paths.cache, paths.logs]
 
 
-def working_files(paths: InstallPaths) -> list[Path]:
-    """Return the folders that programs fill while they run, whoever installed them: none has work of a person."""
-    return [paths.cache, paths.logs, paths.bridge]
-
-
 def paths_to_remove(installation: Installation, purge: bool) -> list[Path]:
-    """Return the existing files and folders that uninstalling removes, apart from the plug-in."""
+    """Return the existing files and folders that uninstalling removes, without those in a folder that is removed."""
     manifest, paths = installation.manifest, installation.paths
-    files = [file for file in manifest.files if not any(tree in file.parents for tree in manifest.trees)]
-    own = own_files(paths) if purge else []
-    wanted = [*files, *manifest.trees, *working_files(paths), *own]
+    # Programs fill these while they run, whoever installed them: none has work of a person.
+    working = [paths.cache, paths.logs, paths.bridge]
+    wanted = [*manifest.files, *manifest.trees, *working, *(own_files(paths) if purge else [])]
     found = dict.fromkeys(path for path in wanted if os.path.lexists(path))
     return [path for path in found if found.keys().isdisjoint(path.parents)]
 

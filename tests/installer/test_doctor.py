@@ -193,7 +193,7 @@ def move_engine(home: Home) -> None:
         (remove_plugin, "plug-in", "it is missing"),
         (put_older_version_beside, "plug-in", "an older version is in the way (harmonize-layer-old)"),
         (let_gimp_pass_over, "plug-in", "skipped it"),
-        (let_plugin_look_elsewhere, "plug-in", "it expects the engine at /gone/s2am"),
+        (let_plugin_look_elsewhere, "plug-in", "does not name the engine's location, /"),
         (lose_engine_note, "plug-in", "its engine.json is missing"),
         (remove_command, "command", "is missing or starts another program"),
         (remove_launcher, "editor", "s2am-editor.desktop is missing"),
