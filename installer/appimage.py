@@ -14,7 +14,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from platform import machine
 
@@ -178,11 +178,7 @@ def test_appdir(folder: Path, console: Console) -> None:
     console.run([run, "--version"], environ)
     with tempfile.TemporaryDirectory() as temporary:
         console.run([run, "python", "-m", "s2am_engine.image.sample", temporary], environ)
-
-    def start(command: Sequence[str]) -> str:
-        return console.run([run, "python", *command[1:]], environ)
-
-    if fault := start_editor(Path(run), start).fault:
+    if fault := start_editor([run, "python"], partial(console.run, environ=environ)).fault:
         raise InstallError(f"From {folder}, {fault}.")
 
 

@@ -337,11 +337,11 @@ class Installer:
     def _test_editor(self) -> None:
         """Open the editor's window unseen; fetch the system's libraries that it lacks, if that is possible."""
         run = partial(self._console.run, environ=clean_environ())
-        start = start_check.start_editor(self._new.python, run)
+        start = start_check.start_editor([self._new.python], run)
         if start.missing and not self._options.wheels and debian.has_packages():
             try:
                 debian.fetch_libraries(start.files, self._new.folder, self._console)
-                start = start_check.start_editor(self._new.python, run)
+                start = start_check.start_editor([self._new.python], run)
             except S2AMError as error:
                 self._console.log(str(error))  # named with the command that installs them, below
         if start.fault:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,7 +17,7 @@ from s2am_common.version import __version__
 from s2am_setup import packages, torch_builds
 from s2am_setup.console import Console, format_bytes
 from s2am_setup.desktop import write_launchers
-from s2am_setup.installation import Installation, exclusive
+from s2am_setup.installation import Installation, exclusive, run_repair
 from s2am_setup.platform import Platform
 from s2am_setup.python_environment import Environment
 
@@ -34,26 +33,23 @@ def with_sizes(part: OptionalPart, platform: Platform, tag: str = torch_builds.A
     Args:
         part: the part.
         platform: the computer and user.
-        tag: build of PyTorch, see `torch_builds.select_torch_build`; "auto" = the one that trains here.
+        tag: build of PyTorch, see `torch_builds.training_build`.
 
     Raises:
         InstallError: there is no such build.
     """
     if part is not TRAIN:
         return part
-    (download, disk), (base_download, base_disk) = _build(platform, tag).sizes, torch_builds.without_torch().sizes
+    (download, disk), (base_download, base_disk) = (
+        torch_builds.training_build(platform, tag).sizes,
+        torch_builds.without_torch().sizes,
+    )
     return replace(part, download=download - base_download, disk=disk - base_disk)
 
 
 def describe_sizes(part: OptionalPart) -> str:
     """Return the sizes of a part as text."""
     return f"about {format_bytes(part.download)} to download, {format_bytes(part.disk)} on the disk"
-
-
-def _build(platform: Platform, tag: str) -> torch_builds.TorchBuild:
-    if tag == torch_builds.AUTO_BUILD:
-        return torch_builds.training_build(platform)
-    return torch_builds.select_torch_build(platform, tag)
 
 
 def add_part(
@@ -90,7 +86,7 @@ def add_part(
         sources = packages.PackageSources(uv=uv, cache=cache)
         torch = environment.torch_version
         if part is TRAIN and not torch:
-            build = _build(platform, tag)
+            build = torch_builds.training_build(platform, tag)
             with console.step(f"Installing PyTorch {build.name}"), _whole_torch(environment):
                 torch = packages.install_torch(environment, build, sources, console)
         with console.step(f"Installing the libraries for {part.purpose}"):
@@ -111,9 +107,7 @@ def add_part_again(part: OptionalPart, installation: Installation) -> None:
     build = installation.manifest.torch.partition("+")[2]
     if part is TRAIN and build:
         command += ["--torch", build]
-    # Steps go to stderr, because stdout has the results of the doctor's checks.
-    if subprocess.run(command, stdout=sys.stderr, check=False).returncode:
-        raise InstallError(f"The libraries for {part.purpose} could not be added; the reason is above.")
+    run_repair(command, f"The libraries for {part.purpose} could not be added")
 
 
 def _record(part: OptionalPart, torch: str, installation: Installation) -> None:

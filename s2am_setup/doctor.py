@@ -21,20 +21,11 @@ from gimp_bridge.starter import read_launcher
 from s2am_common import log, settings
 from s2am_common.errors import BridgeError, S2AMError
 from s2am_common.optional_parts import OPTIONAL_PARTS, TRAIN
-from s2am_setup import debian, gimp_plugin, start_check, torch_builds
+from s2am_setup import debian, gimp_plugin, gimp_profiles, start_check, torch_builds
 from s2am_setup.add_part import add_part_again
 from s2am_setup.console import Console, format_bytes
 from s2am_setup.desktop import DISPLAY_NAME, write_launchers
 from s2am_setup.gimp_plugin import PLUGIN_NAME, plugin_folder
-from s2am_setup.gimp_profiles import (
-    FLATPAK_ID,
-    GET_GIMP,
-    Gimp,
-    GimpProfile,
-    ensure_profile,
-    find_gimp_profiles,
-    find_gimps,
-)
 from s2am_setup.installation import Installation, command_path, path_advice, write_command
 from s2am_setup.manifest import sha256_of
 from s2am_setup.python_environment import program_path
@@ -76,7 +67,7 @@ class DoctorCheck:
 
     def to_json(self) -> dict[str, str]:
         """Return the check as JSON values."""
-        return {"name": self.name, "state": self.state, "message": self.message, "repair": self.repair}
+        return {name: value for name, value in vars(self).items() if name != "fix"}
 
 
 FindInstallation = Callable[[], Installation]
@@ -230,7 +221,7 @@ def check_editor(installation: Installation) -> Iterator[DoctorCheck]:
     name, environment = "editor's window", installation.environment
     if environment is None:
         return
-    start = start_check.start_editor(installation.program("python"), installation.platform.run)
+    start = start_check.start_editor([installation.program("python")], installation.platform.run)
     if not start.fault:
         yield DoctorCheck(name, "ok", "opens")
         return
@@ -277,8 +268,8 @@ def find_damaged_models(folder: Path) -> list[str]:
 
 def check_gimps(installation: Installation) -> Iterator[DoctorCheck]:
     """Check that there is a GIMP 3."""
-    gimps = find_gimps(installation.platform)
-    advice = "" if any(gimp.is_supported for gimp in gimps) else f"; {GET_GIMP}"
+    gimps = gimp_profiles.find_gimps(installation.platform)
+    advice = "" if any(gimp.is_supported for gimp in gimps) else f"; {gimp_profiles.GET_GIMP}"
     for gimp in gimps:
         if not gimp.is_supported:
             message = f"{gimp} at {gimp.path} is too old for the plug-in, which needs GIMP 3{advice}"
@@ -295,11 +286,11 @@ def check_gimps(installation: Installation) -> Iterator[DoctorCheck]:
 
 def check_plugins(installation: Installation) -> Iterator[DoctorCheck]:
     """Check that each GIMP has the complete plug-in of this version and has loaded it."""
-    for profile in find_gimp_profiles(installation.platform):
+    for profile in gimp_profiles.find_gimp_profiles(installation.platform):
         yield _check_plugin(installation, profile)
 
 
-def _check_plugin(installation: Installation, profile: GimpProfile) -> DoctorCheck:
+def _check_plugin(installation: Installation, profile: gimp_profiles.GimpProfile) -> DoctorCheck:
     name = f"plug-in for {profile}"
     if profile.folder not in installation.manifest.profiles and not os.path.lexists(plugin_folder(profile.folder)):
         if installation.manifest.profiles:
@@ -311,7 +302,7 @@ def _check_plugin(installation: Installation, profile: GimpProfile) -> DoctorChe
     if fault:
 
         def fix() -> None:
-            ensure_profile(profile, installation.platform, installation.manifest)
+            gimp_profiles.ensure_profile(profile, installation.platform, installation.manifest)
             gimp_plugin.install_plugin(profile.folder, installation.serve, installation.manifest)
 
         return DoctorCheck(name, "wrong", fault, _fix_command(installation), fix)
@@ -325,7 +316,7 @@ def _check_plugin(installation: Installation, profile: GimpProfile) -> DoctorChe
     return DoctorCheck(name, "ok", f"installed; {tried}")
 
 
-def _plugin_fault(installation: Installation, profile: GimpProfile) -> str:
+def _plugin_fault(installation: Installation, profile: gimp_profiles.GimpProfile) -> str:
     """Return the fault of the plug-in in a profile; "" if there is none."""
     folder = plugin_folder(profile.folder)
     file = folder / f"{PLUGIN_NAME}.py"
@@ -395,7 +386,7 @@ def _wait_until_ready(engine: EngineClient, end: float) -> EngineStatus:
 
 def check_sandboxes(installation: Installation) -> Iterator[DoctorCheck]:
     """Check that a GIMP in a sandbox can reach the engine."""
-    for gimp in find_gimps(installation.platform):
+    for gimp in gimp_profiles.find_gimps(installation.platform):
         if gimp.is_supported and gimp.kind == "Flatpak":
             yield _check_flatpak(installation, gimp)
         elif gimp.is_supported and gimp.kind == "Snap":
@@ -403,11 +394,11 @@ def check_sandboxes(installation: Installation) -> Iterator[DoctorCheck]:
             yield DoctorCheck(f"{gimp} and the engine", "wrong", message)
 
 
-def _check_flatpak(installation: Installation, gimp: Gimp) -> DoctorCheck:
+def _check_flatpak(installation: Installation, gimp: gimp_profiles.Gimp) -> DoctorCheck:
     name, bridge = f"{gimp} and the engine", installation.paths.bridge
-    permissions = installation.platform.run(["flatpak", "info", "--show-permissions", FLATPAK_ID]) or ""
+    permissions = installation.platform.run(["flatpak", "info", "--show-permissions", gimp_profiles.FLATPAK_ID]) or ""
     if not _can_write(permissions, bridge, installation.platform.home):
-        override = ["flatpak", "override", "--user", f"--filesystem={bridge}", FLATPAK_ID]
+        override = ["flatpak", "override", "--user", f"--filesystem={bridge}", gimp_profiles.FLATPAK_ID]
         allow = partial(installation.platform.run, override)
         return DoctorCheck(name, "wrong", f"its sandbox hides {bridge}, where they meet", " ".join(override), allow)
     if (bridge / RUNNING).exists():

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -173,7 +173,10 @@ def find_installation(
         return Installation(platform, paths, manifest, own, doctor, tool_commands(own)[0], reinstall)
     repair = repair_command(paths, platform.system) if manifest.environment else "python3 -m installer"
     if reinstall is None and (paths.repair / "__main__.py").is_file():
-        reinstall = partial(_run_repair_copy, paths.repair)
+        # The Python that the environment was made with, because this one is in the environment.
+        python = getattr(sys, "_base_executable", sys.executable)
+        fault = "The installation could not be repaired"
+        reinstall = partial(run_repair, [python, str(paths.repair), "repair"], fault)
     return Installation(platform, paths, manifest, manifest.environment, doctor, repair, reinstall)
 
 
@@ -188,17 +191,14 @@ def repair_command(paths: InstallPaths, system: str) -> str:
     return f'{"py" if system == "win32" else "python3"} "{paths.repair}"'
 
 
-def _run_repair_copy(folder: Path) -> None:
-    """Reinstall with the installer's copy in the data folder, by the Python that the environment was made with.
+def run_repair(command: Sequence[str], fault: str) -> None:
+    """Run a command that repairs the installation; its steps go to stderr, because stdout has the doctor's results.
 
     Raises:
-        InstallError: it failed; its message has been printed.
+        InstallError: it failed, which the message tells by `fault`; its own message has been printed.
     """
-    python = getattr(sys, "_base_executable", sys.executable)
-    # Steps go to stderr, because stdout has the results of the checks.
-    done = subprocess.run([python, str(folder), "repair"], stdout=sys.stderr, check=False)
-    if done.returncode:
-        raise InstallError("The installation could not be repaired; the reason is above.")
+    if subprocess.run(command, stdout=sys.stderr, check=False).returncode:
+        raise InstallError(f"{fault}; the reason is above.")
 
 
 @contextlib.contextmanager

@@ -56,15 +56,17 @@ class EditorStart:
         return system_libraries.describe_missing(self.missing) if self.missing else ""
 
 
-def start_editor(python: Path, run: Callable[[Sequence[str]], str | None], platform: str = "xcb") -> EditorStart:
+def start_editor(
+    python: Sequence[str | Path], run: Callable[[Sequence[str]], str | None], platform: str = "xcb"
+) -> EditorStart:
     """Open the editor's window unseen.
 
     Args:
-        python: the Python of the environment.
+        python: the command of the environment's Python.
         run: runs a command; returns its output, or None if it failed.
         platform: Qt's platform plug-in whose libraries are checked.
     """
-    lines = (run([str(python), "-I", "-m", "s2am_editor.start", platform]) or "").splitlines()
+    lines = (run([*map(str, python), "-I", "-m", "s2am_editor.start", platform]) or "").splitlines()
     try:
         found = json.loads(next(line for line in reversed(lines) if line.startswith("{")))
         return EditorStart(tuple(found["missing"]), tuple(map(Path, found["files"])), str(found["error"]))

@@ -116,9 +116,9 @@ def detect_torch_build(platform: Platform) -> TorchBuild:
     return without_torch("no NVIDIA or AMD GPU was found, so without PyTorch")
 
 
-def training_build(platform: Platform) -> TorchBuild:
-    """Return the build that trains on a computer: that for its GPU, or for the CPU."""
-    build = detect_torch_build(platform)
+def training_build(platform: Platform, tag: str = AUTO_BUILD) -> TorchBuild:
+    """Return a build that trains, see `select_torch_build`; "auto" is that for the CPU if there is no GPU."""
+    build = select_torch_build(platform, tag)
     return cpu_build(platform.system, "PyTorch for the CPU") if build.tag == NO_TORCH else build
 
 

@@ -88,12 +88,12 @@ def _missing_libraries(python: Path, console: Console) -> tuple[str, ...]:
     def run(command: Sequence[str]) -> str:
         return console.run(command, _environ())
 
-    start = start_check.start_editor(python, run, "offscreen")
+    start = start_check.start_editor([python], run, "offscreen")
     if start.missing and debian.has_packages():
         try:
             with console.step("Fetching libraries that Qt needs (without installing them)"):
                 debian.fetch_libraries(start.files, CHECKOUT / ".venv-tests", console)
-            start = start_check.start_editor(python, run, "offscreen")
+            start = start_check.start_editor([python], run, "offscreen")
         except S2AMError as error:
             print(error, file=sys.stderr)
     return start.missing

@@ -339,7 +339,7 @@ def test_check_parts_repairs_what_a_tool_dropped(tmp_path: Path, monkeypatch: py
         tool.missing = ""
         return subprocess.CompletedProcess(command, 0)
 
-    monkeypatch.setattr("s2am_setup.add_part.subprocess.run", run)
+    monkeypatch.setattr("s2am_setup.installation.subprocess.run", run)
     assert tool.check(doctor.check_parts) == [], "nothing was added"
     manifest = tool.find().manifest
     manifest.parts = ["raw", "jxl"]
@@ -360,7 +360,7 @@ def test_check_parts_repairs_pytorch_that_a_tool_dropped(tmp_path: Path, monkeyp
         ran.append(command)
         return subprocess.CompletedProcess(command, 1)
 
-    monkeypatch.setattr("s2am_setup.add_part.subprocess.run", run)
+    monkeypatch.setattr("s2am_setup.installation.subprocess.run", run)
     manifest = tool.find().manifest
     manifest.torch = "2.13.0+cu130"
     manifest.save()

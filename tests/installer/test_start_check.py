@@ -17,7 +17,7 @@ from s2am_setup.console import Console
 from s2am_setup.gimp_profiles import Gimp
 from tests.installer import machines
 
-PYTHON = Path("/env/bin/python")
+PYTHON = ["/env/bin/python"]
 
 
 def test_start_editor_reads_the_last_json_line() -> None:
