@@ -156,8 +156,8 @@ class Installer:
             self._check_targets()
             for folder in own_files(self._paths):
                 self._manifest.add_missing(folder)
-            trees = (self._paths.environments, self._paths.downloads, self._paths.logs, self._paths.cache)
-            for tree in (*trees, self._paths.repair):
+            paths = self._paths
+            for tree in (paths.environments, paths.downloads, paths.logs, paths.cache, paths.repair):
                 self._manifest.add_tree(tree)
             self._remove_environments_except(self._old)
             try:
@@ -324,9 +324,11 @@ class Installer:
             if self._project is None:
                 raise InstallError("The program's wheel is missing here: run “python3 -m installer” in a clone.")
             return self._project
-        return repair_copy.unchanged_wheel(self._paths.repair, self._clone) or wheels.build_wheel(
-            self._new, self._clone, self._paths.downloads / "wheel", self._console
-        )
+        if unchanged := repair_copy.unchanged_wheel(self._paths.repair, self._clone):
+            return unchanged
+        folder = self._paths.downloads / "wheel"
+        self._new.pip(["wheel", "--no-deps", "--wheel-dir", str(folder), str(self._clone)], self._console)
+        return next(folder.glob("s2am-*.whl"))
 
     def _test_start(self) -> None:
         self._new.run(["-c", IMPORT_TEST + (", torch" if self._torch else "")], self._console)

@@ -38,16 +38,6 @@ def check_wheels(folder: Path, tag: str) -> None:
         )
 
 
-def build_wheel(new: Environment, clone: Path, folder: Path, console: Console) -> Path:
-    """Build the program's wheel from a clone and return it.
-
-    Raises:
-        InstallError: it cannot be built.
-    """
-    new.pip(["wheel", "--no-deps", "--wheel-dir", str(folder), str(clone)], console)
-    return next(folder.glob("s2am-*.whl"))
-
-
 def download_wheels(folder: Path, project: Path, build: TorchBuild, console: Console) -> None:
     """Download all wheels of an installation into a folder, for a computer without a network.
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import json
 import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
@@ -45,15 +47,13 @@ def run_uninstall(installation: Installation, source: TextIO, out: TextIO, optio
             "The installer has installed nothing here: remove a program that uv, pipx or pip installed with "
             f"“{tool_commands(installation.environment or Path(sys.prefix))[1]}”.{kept}"
         )
-    if not options.json:
-        print("This removes:", *(f"  {path}" for path in removed), sep="\n", file=out)
+    say = partial(print, file=io.StringIO() if options.json else out)
+    say("This removes:", *(f"  {path}" for path in removed), sep="\n")
     if options.dry_run:
         remaining: list[Path] = []
     elif options.yes or options.json or prompt_yes_no("Remove it?", source, out):
         with exclusive(paths) if paths.data.is_dir() else contextlib.nullcontext():
-            remaining = uninstall(
-                installation, lambda text: None if options.json else print(text, file=out), purge=options.purge
-            )
+            remaining = uninstall(installation, say, purge=options.purge)
         _remove_data_folder(installation)  # with the lock's file, which Windows cannot delete while it is held
     else:
         return 0
@@ -62,7 +62,7 @@ def run_uninstall(installation: Installation, source: TextIO, out: TextIO, optio
         report = {"removed": [str(path) for path in removed if path not in failed], "stayed": list(map(str, remaining))}
         print(json.dumps(report, ensure_ascii=False), file=out)
     elif not options.dry_run:
-        print(*_summary(installation, remaining, failed), sep="\n", file=out)
+        say(*_summary(installation, remaining, failed), sep="\n")
     return 1 if failed else 0
 
 
