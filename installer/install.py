@@ -365,9 +365,9 @@ class Installer:
     def _install_plugin(self, profile: GimpProfile) -> None:
         try:
             ensure_profile(profile, self._platform, self._manifest)
-            install_plugin(profile.folder, self._installation.serve, self._manifest)
+            install_plugin(profile.folder, self._installation.plugin_files, self._manifest)
             for gimp in profile.gimps:
-                if start_check.loads_plugin(gimp, self._installation.serve, self._platform) is False:
+                if start_check.loads_plugin(gimp, self._installation.plugin_files, self._platform) is False:
                     self._problems.append(
                         f"{gimp} starts, but does not load the plug-in: run “s2am doctor” for details."
                     )

@@ -17,7 +17,6 @@ from typing import Literal, TextIO
 from gimp_bridge.bridge_folder import RUNNING
 from gimp_bridge.client import EngineClient
 from gimp_bridge.protocol import EngineStatus
-from gimp_bridge.starter import read_launcher
 from s2am_common import log, settings
 from s2am_common.errors import BridgeError, S2AMError
 from s2am_common.optional_parts import OPTIONAL_PARTS, TRAIN
@@ -298,17 +297,21 @@ def _check_plugin(installation: Installation, profile: gimp_profiles.GimpProfile
         if not profile.exists:
             message = f"start this GIMP once, which creates its profile, then run {_fix_command(installation)}"
             return DoctorCheck(name, "note", message)
-    fault = _plugin_fault(installation, profile)
+    try:
+        fault = _plugin_fault(installation, profile)
+    except OSError as error:
+        message = f"{error.filename}, of which it is made, cannot be read"
+        return DoctorCheck(name, "wrong", message, installation.repair, installation.reinstall)
     if fault:
 
         def fix() -> None:
             gimp_profiles.ensure_profile(profile, installation.platform, installation.manifest)
-            gimp_plugin.install_plugin(profile.folder, installation.serve, installation.manifest)
+            gimp_plugin.install_plugin(profile.folder, installation.plugin_files, installation.manifest)
 
         return DoctorCheck(name, "wrong", fault, _fix_command(installation), fix)
     if gimp_plugin.plugin_state(profile) == "loaded":
         return DoctorCheck(name, "ok", "installed and loaded by GIMP: Filters > Harmonize Layer")
-    loads = [start_check.loads_plugin(gimp, installation.serve, installation.platform) for gimp in profile.gimps]
+    loads = [start_check.loads_plugin(gimp, installation.plugin_files, installation.platform) for gimp in profile.gimps]
     if False in loads:
         message = "a trial start of this GIMP does not load it: start GIMP from a terminal to see why"
         return DoctorCheck(name, "wrong", message)
@@ -324,31 +327,16 @@ def _plugin_fault(installation: Installation, profile: gimp_profiles.GimpProfile
         return f"an older version is in the way ({', '.join(entry.name for entry in others)})"
     if not folder.is_dir():
         return "it is missing"
-    if changed := _changed_files(installation, folder):
-        return f"{changed[0].relative_to(folder)} is missing or not as it was installed"
+    for name, content in installation.plugin_files.items():
+        if not (folder / name).is_file() or (folder / name).read_bytes() != content:
+            return f"{name} is missing or not as this installation needs it"
     if installation.platform.system != "win32" and not os.access(file, os.X_OK):
         return f"{file.name} has lost its executable bit, without which GIMP skips it"
-    if not _leads_to_engine(folder, installation.serve):
-        return f"its engine.json is missing or does not name the engine's location, {installation.serve[0]}"
     reason = gimp_plugin.last_logged_error(profile.folder) or "start GIMP from a terminal to see why"
     return {
         "skipped": "GIMP has been started since it was installed, and skipped it",
         "failed": f"GIMP could not load it: {reason}",
     }.get(gimp_plugin.plugin_state(profile), "")
-
-
-def _changed_files(installation: Installation, folder: Path) -> list[Path]:
-    known = {file: digest for file, digest in installation.manifest.files.items() if folder in file.parents}
-    if not known:  # copied there by hand
-        return [file for file in (folder / f"{PLUGIN_NAME}.py", folder / "gimp_bridge/client.py") if not file.is_file()]
-    return [file for file, digest in known.items() if file.name != "engine.json" and sha256_of(file) != digest]
-
-
-def _leads_to_engine(folder: Path, serve: Sequence[str]) -> bool:
-    try:
-        return read_launcher(folder) == serve
-    except BridgeError:
-        return False
 
 
 def check_engine(installation: Installation) -> Iterator[DoctorCheck]:

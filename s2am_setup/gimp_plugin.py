@@ -6,16 +6,16 @@ from __future__ import annotations
 import json
 import os
 import re
+import runpy
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from gimp_bridge import CLIENT_FILES
 from s2am_common import log
 from s2am_common.atomic import atomic_write
 from s2am_common.paths import user_paths
-from s2am_common.translation import CATALOGS, read_po
+from s2am_common.translation import read_po
 from s2am_setup.gimp_profiles import FLATPAK_ID, GimpProfile
 from s2am_setup.manifest import Manifest
 from s2am_setup.message_catalog import compile_catalog
@@ -34,22 +34,30 @@ _CACHE_ENTRY = re.compile(r'^\(plug-in-def "((?:[^"\\]|\\.)*)".*?(?=^[(#]|\Z)', 
 
 PluginState = Literal["loaded", "not loaded yet", "skipped", "failed"]
 
+PluginFiles = dict[Path, bytes]
+"""The content of each file of the plug-in, by its path in the plug-in's folder."""
 
-def plugin_files(serve: Sequence[str]) -> dict[Path, bytes]:
-    """Return the content of each file of the plug-in, by its path in the plug-in's folder.
 
-    These are its own files, the bridge's client, the translations, and how to start the engine.
+def plugin_files(serve: Sequence[str], packages: Path = _ROOT) -> PluginFiles:
+    """Return the files of the plug-in: its own, the bridge's client, translations, and how to start the engine.
 
     Args:
         serve: the command that runs the engine's server.
+        packages: folder of the program's packages, whose version may differ from that of this process; without them,
+            those of this process are taken.
+
+    Raises:
+        OSError: the packages are incomplete.
     """
-    packed = _ROOT / "s2am_setup" / PLUGIN_NAME  # in the wheel
-    own = packed if packed.is_dir() else _ROOT / "plugin" / PLUGIN_NAME
-    shared = _with_suffix(_ROOT / "s2am_common", ".py", ".po")
-    client = (_ROOT / "gimp_bridge" / name for name in CLIENT_FILES)
+    root = packages if (packages / "s2am_setup").is_dir() else _ROOT
+    packed = root / "s2am_setup" / PLUGIN_NAME  # in the wheel
+    own = packed if packed.is_dir() else root / "plugin" / PLUGIN_NAME
+    shared = _with_suffix(root / "s2am_common", ".py", ".po")
+    names = runpy.run_path(str(root / "gimp_bridge/__init__.py"))["CLIENT_FILES"]
+    client = [root / "gimp_bridge" / name for name in names]
     files = {path.relative_to(own): path.read_bytes() for path in _with_suffix(own, ".py", ".svg")}
-    files |= {path.relative_to(_ROOT): path.read_bytes() for path in (*client, *shared)}
-    for source in sorted(CATALOGS.glob("*.po")):
+    files |= {path.relative_to(root): path.read_bytes() for path in [*client, *shared]}
+    for source in (path for path in shared if path.suffix == ".po"):
         # GIMP's menus take their texts from the gettext domain of the plug-in, which has its name.
         compiled = compile_catalog(read_po(source.read_text(encoding="utf-8")), source.stem)
         files[Path("locale", source.stem, "LC_MESSAGES", f"{PLUGIN_NAME}.mo")] = compiled
@@ -62,15 +70,12 @@ def _with_suffix(folder: Path, *suffixes: str) -> list[Path]:
     return [path for path in sorted(folder.rglob("*")) if path.suffix in suffixes]
 
 
-def assemble_plugin(target: Path, serve: Sequence[str]) -> list[Path]:
+def assemble_plugin(target: Path, files: PluginFiles) -> None:
     """Write the plug-in's folder atomically.
 
     Args:
         target: `<GIMP profile>/plug-ins/harmonize-layer`, which is replaced.
-        serve: the command that runs the engine's server.
-
-    Returns:
-        All files of the folder.
+        files: see `plugin_files`.
 
     Raises:
         OSError: it cannot be written; a previous folder is then unchanged.
@@ -80,7 +85,6 @@ def assemble_plugin(target: Path, serve: Sequence[str]) -> list[Path]:
     new, old = (target.with_name(f".{target.name}.{state}") for state in ("new", "old"))
     for leftover in (new, old):
         shutil.rmtree(leftover, ignore_errors=True)
-    files = plugin_files(serve)
     try:
         for name, content in files.items():
             (new / name).parent.mkdir(parents=True, exist_ok=True)
@@ -94,7 +98,6 @@ def assemble_plugin(target: Path, serve: Sequence[str]) -> list[Path]:
             old.rename(target)
         for leftover in (new, old):
             shutil.rmtree(leftover, ignore_errors=True)
-    return [target / name for name in files]
 
 
 def plugin_folder(profile: Path) -> Path:
@@ -102,7 +105,7 @@ def plugin_folder(profile: Path) -> Path:
     return profile / "plug-ins" / PLUGIN_NAME
 
 
-def install_plugin(profile: Path, serve: Sequence[str], manifest: Manifest) -> None:
+def install_plugin(profile: Path, files: PluginFiles, manifest: Manifest) -> None:
     """Install the plug-in in a profile, replacing other versions, and make GIMP reload it.
 
     Raises:
@@ -114,8 +117,7 @@ def install_plugin(profile: Path, serve: Sequence[str], manifest: Manifest) -> N
     manifest.add_tree(target)
     if plugin_log(profile) != log.log_path():
         manifest.add_tree(plugin_log(profile).parent)
-    manifest.files = {file: digest for file, digest in manifest.files.items() if target not in file.parents}
-    manifest.add_files(assemble_plugin(target, serve))
+    assemble_plugin(target, files)
     clear_plugin_cache(profile)
     if profile not in manifest.profiles:
         manifest.profiles.append(profile)

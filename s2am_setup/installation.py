@@ -19,9 +19,10 @@ from s2am_common.errors import InstallError, S2AMError
 from s2am_common.locks import ProcessLock, is_unlocked
 from s2am_common.paths import UserPaths, user_paths
 from s2am_setup.desktop import LauncherFiles, launcher_files
+from s2am_setup.gimp_plugin import PluginFiles, plugin_files
 from s2am_setup.manifest import Manifest, read_manifest
 from s2am_setup.platform import Platform
-from s2am_setup.python_environment import program_path
+from s2am_setup.python_environment import Environment, program_path
 
 _SHUTDOWN_SECONDS = 10.0
 # For the file that a tool leaves in its environments, or the AppImage above its own: how to reinstall and to remove it.
@@ -143,6 +144,11 @@ class Installation:
             with contextlib.suppress(S2AMError):
                 EngineClient(None, self.paths.bridge, silence=5).shutdown()
                 is_unlocked(self.paths.bridge / ENGINE_LOCK, _SHUTDOWN_SECONDS)
+
+    @property
+    def plugin_files(self) -> PluginFiles:
+        """The files of GIMP's plug-in, in the version of the environment."""
+        return plugin_files(self.serve, Environment(self.environment or Path(sys.prefix)).packages)
 
     @property
     def launchers(self) -> LauncherFiles:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -83,11 +82,6 @@ class Manifest:
         self.save()
         with atomic_write(file, mode) as opened:
             opened.write(content)
-
-    def add_files(self, files: Iterable[Path]) -> None:
-        """Record files with their present contents."""
-        self.files |= {file: sha256_of(file) for file in files}
-        self.save()
 
     def remove_tree(self, folder: Path) -> None:
         """Delete one of the recorded trees."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from s2am_common import system_libraries
-from s2am_setup.gimp_plugin import assemble_plugin, plugin_folder, plugin_state
+from s2am_setup.gimp_plugin import PluginFiles, assemble_plugin, plugin_folder, plugin_state
 from s2am_setup.gimp_profiles import START_AND_QUIT, Gimp, GimpProfile
 from s2am_setup.platform import Platform
 
@@ -74,14 +74,14 @@ def start_editor(
         return EditorStart(error=lines[-1] if lines else "it ends without a message")
 
 
-def loads_plugin(gimp: Gimp, serve: Sequence[str], platform: Platform) -> bool | None:
+def loads_plugin(gimp: Gimp, files: PluginFiles, platform: Platform) -> bool | None:
     """Start a GIMP with a temporary profile and return whether it loads the plug-in.
 
     The user's profile is neither read nor written.
 
     Args:
         gimp: the GIMP.
-        serve: the command that runs the engine's server.
+        files: those of the plug-in.
         platform: the computer and user.
 
     Returns:
@@ -91,7 +91,7 @@ def loads_plugin(gimp: Gimp, serve: Sequence[str], platform: Platform) -> bool |
         return None
     with tempfile.TemporaryDirectory(prefix="s2am-gimp-") as folder:
         profile = GimpProfile(Path(folder) / "profile")
-        assemble_plugin(plugin_folder(profile.folder), serve)
+        assemble_plugin(plugin_folder(profile.folder), files)
         if platform.run(_with_profile(gimp.console, profile.folder)) is None:
             return None
         return plugin_state(profile) == "loaded"

@@ -16,8 +16,8 @@ import pytest
 from gimp_bridge import CLIENT_FILES
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-CLIENT = ["gimp_bridge.CLIENT_FILES", *(f"gimp_bridge.{Path(name).stem}" for name in CLIENT_FILES)]
-"""The list of the modules of gimp_bridge that run without the engine's environment, and these modules."""
+CLIENT = [f"gimp_bridge.{Path(name).stem}" for name in CLIENT_FILES if name != "__init__.py"]
+"""The modules of gimp_bridge that run without the engine's environment."""
 
 
 def imports_of(file: Path) -> set[str]:

@@ -19,7 +19,7 @@ from typing import Any
 
 from gimp_bridge.client import EngineClient
 from s2am_common.errors import BridgeError
-from s2am_setup.gimp_plugin import PLUGIN_NAME, assemble_plugin
+from s2am_setup.gimp_plugin import PLUGIN_NAME, assemble_plugin, plugin_files
 from tests.gimp.provision import HOST_ROOT, inside
 
 GIMPS_OWN = "/usr/lib/x86_64-linux-gnu/gimp/3.0/plug-ins"
@@ -88,7 +88,7 @@ class Gimp3:
         profile.mkdir(parents=True, exist_ok=True)
         lines = SETTINGS.format(plugins=f"{self.plugin.parent}:{GIMPS_OWN}") + settings
         (profile / "gimprc").write_text(lines, encoding="utf-8")
-        assemble_plugin(self.plugin, engine_outside() if serve is None else serve)
+        assemble_plugin(self.plugin, plugin_files(engine_outside() if serve is None else serve))
 
     def command(self, program: Sequence[str], **environ: str) -> list[str]:
         """Return the command that runs a program inside the Debian."""

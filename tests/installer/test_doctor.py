@@ -189,12 +189,12 @@ def move_engine(home: Home) -> None:
     ("damage", "name", "message"),
     [
         (lose_executable_bit, "plug-in", "has lost its executable bit"),
-        (damage_plugin, "plug-in", "gimp_bridge/client.py is missing or not as it was installed"),
+        (damage_plugin, "plug-in", "gimp_bridge/client.py is missing or not as this installation needs it"),
         (remove_plugin, "plug-in", "it is missing"),
         (put_older_version_beside, "plug-in", "an older version is in the way (harmonize-layer-old)"),
         (let_gimp_pass_over, "plug-in", "skipped it"),
-        (let_plugin_look_elsewhere, "plug-in", "does not name the engine's location, /"),
-        (lose_engine_note, "plug-in", "its engine.json is missing"),
+        (let_plugin_look_elsewhere, "plug-in", "engine.json is missing or not as this installation needs it"),
+        (lose_engine_note, "plug-in", "engine.json is missing"),
         (remove_command, "command", "is missing or starts another program"),
         (remove_launcher, "editor", "s2am-editor.desktop is missing"),
     ],
@@ -228,6 +228,15 @@ def test_run_checks_reinstalls_broken_environment(
     assert check.repair == f'python3 "{home.find().paths.repair}"'
     assert wrong(home.doctor(check_function, repair=True)) == {}
     assert wrong(home.doctor()) == {}, "command, launcher and plug-in lead to the new one"
+
+
+def test_check_plugins_reports_environment_that_lacks_its_files(home: Home) -> None:
+    (client,) = home.environment.glob("lib/python*/site-packages/gimp_bridge/client.py")
+    moved = client.rename(client.with_suffix(".moved"))
+    (check,) = wrong(home.doctor(check_plugins)).values()
+    assert check.message == f"{client}, of which it is made, cannot be read"
+    assert check.repair == f'python3 "{home.find().paths.repair}"'
+    moved.rename(client)
 
 
 def test_check_engine_reports_engine_that_cannot_start(home: Home) -> None:

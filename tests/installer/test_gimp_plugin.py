@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 from gettext import GNUTranslations
 from pathlib import Path
@@ -17,8 +18,10 @@ from s2am_setup import gimp_plugin
 from s2am_setup.gimp_profiles import GimpProfile
 from s2am_setup.manifest import Manifest, read_manifest
 from tests.installer import machines
+from tests.installer.fakes import CHECKOUT
 
 SERVE = ["/home/zoë m/.local/bin/s2am", "serve"]
+FILES = gimp_plugin.plugin_files(SERVE)
 KNOWN = """\
 (plug-in-def "${gimp_dir}/plug-ins/%s/%s.py" 1789831040
     (proc-def "%s" 1
@@ -44,7 +47,7 @@ def add_to_cache(profile: Path, name: str = "harmonize-layer", procedure: str = 
 
 
 def test_install_plugin_writes_folder_that_gimp_loads(profile: Path, manifest: Manifest) -> None:
-    gimp_plugin.install_plugin(profile, SERVE, manifest)
+    gimp_plugin.install_plugin(profile, FILES, manifest)
     file = profile / "plug-ins/harmonize-layer/harmonize-layer.py"
     assert file.read_text(encoding="utf-8").startswith("#!/usr/bin/env python3\n")
     assert os.access(file, os.X_OK)
@@ -54,7 +57,7 @@ def test_install_plugin_writes_folder_that_gimp_loads(profile: Path, manifest: M
 
 @pytest.mark.parametrize("source", sorted(CATALOGS.glob("*.po")), ids=lambda source: source.stem)
 def test_install_plugin_writes_catalogs_for_gimps_gettext(source: Path, profile: Path, manifest: Manifest) -> None:
-    gimp_plugin.install_plugin(profile, SERVE, manifest)
+    gimp_plugin.install_plugin(profile, FILES, manifest)
     folder = gimp_plugin.plugin_folder(profile)
     file = folder / f"locale/{source.stem}/LC_MESSAGES/harmonize-layer.mo"
     with file.open("rb") as content:
@@ -67,13 +70,27 @@ def test_install_plugin_writes_catalogs_for_gimps_gettext(source: Path, profile:
     assert not folder.exists()
 
 
-def test_install_plugin_records_every_file(profile: Path, manifest: Manifest) -> None:
-    gimp_plugin.install_plugin(profile, SERVE, manifest)
+def test_install_plugin_records_its_folder(profile: Path, manifest: Manifest) -> None:
+    gimp_plugin.install_plugin(profile, FILES, manifest)
     known = read_manifest(manifest.file)
     assert known is not None
-    written = [path for path in gimp_plugin.plugin_folder(profile).rglob("*") if path.is_file()]
-    assert set(written) <= set(known.files)
+    assert known.trees == [gimp_plugin.plugin_folder(profile)]
     assert profile in known.profiles
+
+
+def test_plugin_files_are_those_of_other_packages(tmp_path: Path) -> None:
+    """The installer in a newer clone repairs the plug-in in the version of the installed engine."""
+    for name in ("s2am_common", "gimp_bridge"):
+        shutil.copytree(CHECKOUT / name, tmp_path / name)
+    shutil.copytree(CHECKOUT / "plugin/harmonize-layer", tmp_path / "s2am_setup/harmonize-layer")
+    bridge = tmp_path / "gimp_bridge"
+    (bridge / "client.py").write_text("", encoding="ascii")
+    (bridge / "__init__.py").write_text('CLIENT_FILES = ("__init__.py", "client.py")', encoding="ascii")
+    files = gimp_plugin.plugin_files(SERVE, tmp_path)
+    assert files[Path("gimp_bridge/client.py")] == b""
+    assert not any(path.name == "protocol.py" for path in files)
+    assert set(files) < set(FILES)
+    assert gimp_plugin.plugin_files(SERVE, tmp_path / "nothing") == FILES
 
 
 @pytest.mark.parametrize("name", ["harmonize-layer-0.1", "harmonize_layer", "s2am", "Harmonize Layer"])
@@ -82,7 +99,7 @@ def test_install_plugin_removes_older_version_and_cache_entry(name: str, profile
     old.parent.mkdir()
     old.write_text('"""Filters > Harmonize Layer"""\n', encoding="utf-8")
     add_to_cache(profile, name)
-    gimp_plugin.install_plugin(profile, SERVE, manifest)
+    gimp_plugin.install_plugin(profile, FILES, manifest)
     assert not old.parent.exists()
     assert (profile / "pluginrc").read_text(encoding="utf-8") == machines.PLUGINRC
 
@@ -91,13 +108,13 @@ def test_install_plugin_keeps_other_plugin_of_similar_name(profile: Path, manife
     other = profile / "plug-ins/s2ampler/s2ampler.py"
     other.parent.mkdir()
     other.write_text("print('a sampler')\n", encoding="utf-8")
-    gimp_plugin.install_plugin(profile, SERVE, manifest)
+    gimp_plugin.install_plugin(profile, FILES, manifest)
     assert other.is_file()
 
 
 def test_remove_plugin_restores_profile(profile: Path, manifest: Manifest) -> None:
     before = machines.contents(profile)
-    gimp_plugin.install_plugin(profile, SERVE, manifest)
+    gimp_plugin.install_plugin(profile, FILES, manifest)
     add_to_cache(profile)
     cached = gimp_plugin.plugin_folder(profile) / "gimp_bridge/__pycache__/client.cpython-313.pyc"
     cached.parent.mkdir()
@@ -107,7 +124,7 @@ def test_remove_plugin_restores_profile(profile: Path, manifest: Manifest) -> No
 
 
 def test_plugin_state_is_read_from_gimps_cache(profile: Path, manifest: Manifest) -> None:
-    gimp_plugin.install_plugin(profile, SERVE, manifest)
+    gimp_plugin.install_plugin(profile, FILES, manifest)
     cache = profile / "pluginrc"
     assert gimp_plugin.plugin_state(GimpProfile(profile)) == "not loaded yet"
     os.utime(cache, (2e9, 2e9))
@@ -123,7 +140,7 @@ def test_plugin_state_is_read_from_gimps_cache(profile: Path, manifest: Manifest
 
 
 def test_plugin_state_with_windows_paths(profile: Path, manifest: Manifest) -> None:
-    gimp_plugin.install_plugin(profile, SERVE, manifest)
+    gimp_plugin.install_plugin(profile, FILES, manifest)
     cache = profile / "pluginrc"
     known = KNOWN.replace("/", r"\\") % ("harmonize-layer", "harmonize-layer", gimp_plugin.PLUGIN_PROCEDURE)
     cache.write_text(machines.PLUGINRC + known, encoding="utf-8")
@@ -135,7 +152,7 @@ def test_plugin_state_with_windows_paths(profile: Path, manifest: Manifest) -> N
 def test_install_plugin_on_full_disk_keeps_old_plugin(
     profile: Path, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gimp_plugin.install_plugin(profile, SERVE, manifest)
+    gimp_plugin.install_plugin(profile, FILES, manifest)
     before = machines.contents(profile)
 
     def full(*_: object) -> None:
@@ -143,7 +160,7 @@ def test_install_plugin_on_full_disk_keeps_old_plugin(
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError, match="No space"):
-        gimp_plugin.install_plugin(profile, ["elsewhere", "serve"], manifest)
+        gimp_plugin.install_plugin(profile, gimp_plugin.plugin_files(["elsewhere", "serve"]), manifest)
     assert machines.contents(profile) == before
 
 
@@ -163,7 +180,7 @@ def test_plugin_log_of_flatpak_is_in_the_sandbox_and_uninstalled(tmp_path: Path,
     profile.mkdir(parents=True)
     path = gimp_plugin.plugin_log(profile)
     assert path == sandbox / ".local/state/s2am/log/s2am.log"
-    gimp_plugin.install_plugin(profile, SERVE, manifest)
+    gimp_plugin.install_plugin(profile, FILES, manifest)
     assert path.parent in manifest.trees
     path.parent.mkdir(parents=True)
     path.write_text("2026-11-27 10:00:00,000 plug-in[12] ERROR name: failed\nImportError: no Gegl\n", encoding="utf-8")
@@ -177,7 +194,7 @@ def test_clear_plugin_cache_keeps_icon_bytes(profile: Path, manifest: Manifest) 
     before = cache.read_bytes()
     let = KNOWN % ("harmonize-layer", "harmonize-layer", gimp_plugin.PLUGIN_PROCEDURE)
     cache.write_bytes(before + let.encode())
-    gimp_plugin.install_plugin(profile, SERVE, manifest)
+    gimp_plugin.install_plugin(profile, FILES, manifest)
     assert cache.read_bytes() == before
 
 
@@ -185,5 +202,5 @@ def test_clear_plugin_cache_keeps_file_mode(profile: Path, manifest: Manifest) -
     cache = profile / "pluginrc"
     add_to_cache(profile)
     cache.chmod(0o600)
-    gimp_plugin.install_plugin(profile, SERVE, manifest)
+    gimp_plugin.install_plugin(profile, FILES, manifest)
     assert stat.S_IMODE(cache.stat().st_mode) == 0o600

@@ -14,6 +14,7 @@ from s2am_common import system_libraries
 from s2am_common.errors import InstallError
 from s2am_setup import debian, start_check
 from s2am_setup.console import Console
+from s2am_setup.gimp_plugin import plugin_files
 from s2am_setup.gimp_profiles import Gimp
 from tests.installer import machines
 
@@ -121,7 +122,7 @@ def test_loads_plugin_tries_a_temporary_profile(entry: str | None, loads: bool |
     if entry is not None:
         machine.answers["env", ""] = start
     gimp = Gimp("package", Path("/usr/bin/gimp-3.0"), (3, 0), tmp_path, ("/usr/bin/gimp-console-3.0",))
-    assert start_check.loads_plugin(gimp, ["s2am", "serve"], machine.platform) is loads
+    assert start_check.loads_plugin(gimp, plugin_files(["s2am", "serve"]), machine.platform) is loads
     assert machines.contents(machine.platform.home) == before
 
 
@@ -129,7 +130,7 @@ def test_loads_plugin_lets_flatpak_see_the_temporary_profile(tmp_path: Path) -> 
     machine = machines.flatpak(tmp_path)
     gimp = Gimp("Flatpak", tmp_path, (3, 2), tmp_path, ("flatpak", "run", "--command=gimp-console", "org.gimp.GIMP"))
     machine.answers = {("flatpak", "run"): ""}
-    assert start_check.loads_plugin(gimp, ["s2am", "serve"], machine.platform) is False
+    assert start_check.loads_plugin(gimp, plugin_files(["s2am", "serve"]), machine.platform) is False
     words = machine.asked[-1]
     assert words[:2] == ["flatpak", "run"]
     assert words.index("org.gimp.GIMP") > max(words.index(word) for word in words if word.startswith("--filesystem="))
