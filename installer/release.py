@@ -11,7 +11,6 @@ import argparse
 import hashlib
 import json
 import os
-import subprocess
 import sys
 import tarfile
 import zipfile
@@ -19,6 +18,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from s2am_common.errors import InstallError
+from s2am_setup.console import Console
 from s2am_setup.gimp_plugin import PLUGIN_NAME, plugin_files
 
 _CHECKOUT = Path(__file__).resolve().parent.parent
@@ -51,12 +51,7 @@ def build_release(folder: Path) -> list[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--target", "sdist"]
-    done = subprocess.run(
-        [*command, "--directory", str(folder.resolve())], cwd=_CHECKOUT, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
-        raise InstallError(f"hatchling failed ({''.join(last)}): correct that, then run the same command again.")
+    Console(sys.stdout).run([*command, "--directory", str(folder.resolve())], cwd=_CHECKOUT)
     wheel, sdist = (max(folder.glob(f"s2am-*.{kind}"), key=os.path.getmtime) for kind in ("whl", "tar.gz"))
     check_wheel(wheel)
     check_sdist(sdist)

@@ -84,7 +84,7 @@ def add_part(
             cache = installation.paths.downloads
             stack.callback(shutil.rmtree, cache, ignore_errors=True)
         sources = packages.PackageSources(uv=uv, cache=cache)
-        torch = environment.torch_version
+        torch = environment.version("torch")
         if part is TRAIN and not torch:
             build = torch_builds.training_build(platform, tag)
             with console.step(f"Installing PyTorch {build.name}"), _whole_torch(environment):

@@ -63,7 +63,7 @@ class PackageSources:
             uv = [self.uv, "pip", "install", "--python", str(environment.python)]
             console.run([*uv, *self.arguments, *arguments], clean_environ())
             return
-        version = environment.pip_version(console)
+        version = tuple(map(int, re.findall(r"\d+", environment.version("pip"))))
         options = ["--no-compile", "--progress-bar", "raw"] if version >= (24, 1) else []
         options += ["--resume-retries", str(_RETRIES)] if version >= (25, 1) else []
         environment.pip(["install", *options, *self.arguments, *arguments], console)
@@ -114,7 +114,7 @@ def install_torch(new: Environment, build: TorchBuild, sources: PackageSources, 
         if try_sources(each, lambda source: sources.install(new, ["--no-deps", *source], console)):
             if each != build:
                 console.say("", f"PyTorch for {build.tag} is not available here; PyTorch for the CPU is used instead.")
-            return new.torch_version
+            return new.version("torch")
     where = f"in {sources.wheels}" if sources.wheels else "in this computer's package sources"
     raise InstallError(
         f"PyTorch {TORCH_VERSION} for Python {python_version()} was found neither {where} nor at "

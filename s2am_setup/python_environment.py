@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,15 +42,9 @@ class Environment:
         """Run its pip; return the output."""
         return self.run(["-m", "pip", *arguments], console)
 
-    def pip_version(self, console: Console) -> tuple[int, int]:
-        """Return the version of its pip; (0, 0) if unknown."""
-        found = re.match(r"pip (\d+)\.(\d+)", self.pip(["--version"], console))
-        return (int(found[1]), int(found[2])) if found else (0, 0)
-
-    @property
-    def torch_version(self) -> str:
-        """The full version of its PyTorch, such as "2.13.0+cpu"; "" if it is not installed."""
-        return next((one.version for one in distributions(name="torch", path=[str(self.packages)])), "")
+    def version(self, package: str) -> str:
+        """Return the full version of a package, such as "2.13.0+cpu" of PyTorch; "" if it is not installed."""
+        return next((one.version for one in distributions(name=package, path=[str(self.packages)])), "")
 
 
 def program_path(environment: Path, name: str, system: str) -> Path:

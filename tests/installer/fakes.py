@@ -107,7 +107,9 @@ def make_environment(new: Environment, console: Console, wheels: Path | None = N
     """Create an environment with the pip of the tests, because the real ways depend on the computer."""
     console.run([sys.executable, "-m", "venv", "--without-pip", str(new.folder)])
     (packages,) = new.folder.glob("lib/python*/site-packages")
-    (packages / "pip").symlink_to(Path(pip.__file__).parent)
+    installed = Path(pip.__file__).parent
+    for each in (installed, *installed.parent.glob("pip-*.dist-info")):
+        (packages / each.name).symlink_to(each)
 
 
 def clean_environ() -> dict[str, str]:

@@ -61,7 +61,7 @@ def test_install_torch_uses_configured_sources(
     monkeypatch.setenv("PIP_CONFIG_FILE", str(settings))
     sources = PackageSources(cache=tmp_path / "cache")
     assert install_torch(new, CPU, sources, console) == "2.13.0+cpu"
-    assert new.torch_version == "2.13.0+cpu"
+    assert new.version("torch") == "2.13.0+cpu"
 
 
 def test_install_torch_names_missing_build(uv: str, new: Environment, tmp_path: Path, console: Console) -> None:
