@@ -47,26 +47,22 @@ class PackageSources:
     uv: str = ""
     cache: Path | None = None
 
-    @property
-    def arguments(self) -> list[str]:
-        """Arguments for pip or uv."""
-        offline = ["--no-index", "--find-links", str(self.wheels)] if self.wheels else []
-        return [*offline, "--cache-dir", str(self.cache)] if self.cache else offline
-
     def install(self, environment: Environment, arguments: Sequence[str], console: Console) -> None:
         """Install packages; an interrupted download is resumed.
 
         Raises:
             CommandError: pip or uv failed.
         """
+        given = ["--no-index", "--find-links", str(self.wheels)] if self.wheels else []
+        given += ["--cache-dir", str(self.cache)] if self.cache else []
         if self.uv:
             uv = [self.uv, "pip", "install", "--python", str(environment.python)]
-            console.run([*uv, *self.arguments, *arguments], clean_environ())
+            console.run([*uv, *given, *arguments], clean_environ())
             return
         version = tuple(map(int, re.findall(r"\d+", environment.version("pip"))))
         options = ["--no-compile", "--progress-bar", "raw"] if version >= (24, 1) else []
         options += ["--resume-retries", str(_RETRIES)] if version >= (25, 1) else []
-        environment.pip(["install", *options, *self.arguments, *arguments], console)
+        environment.pip(["install", *options, *given, *arguments], console)
 
 
 def try_sources(build: TorchBuild, install: Callable[[list[str]], object]) -> bool:
@@ -97,18 +93,16 @@ def with_extras(project: str | Path, build: TorchBuild, editor: bool = True) -> 
 
 
 def install_torch(new: Environment, build: TorchBuild, sources: PackageSources, console: Console) -> str:
-    """Install PyTorch without its dependencies, unless the choice is none.
+    """Install PyTorch without its dependencies.
 
     Falls back to the CPU build, with a message, if no source has the CUDA or ROCm build.
 
     Returns:
-        The full version, such as "2.13.0+cpu"; "" for none.
+        The full version, such as "2.13.0+cpu".
 
     Raises:
         InstallError: no source has either build.
     """
-    if build.tag == torch_builds.NO_TORCH:
-        return ""
     cpu = torch_builds.cpu_build(sys.platform)
     for each in [build, *([cpu] if build.tag != cpu.tag else [])]:
         if try_sources(each, lambda source: sources.install(new, ["--no-deps", *source], console)):

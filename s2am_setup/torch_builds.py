@@ -54,8 +54,6 @@ class TorchBuild:
     @property
     def sources(self) -> list[list[str]]:
         """Arguments of `pip install` to try, in this order."""
-        if self.tag == NO_TORCH:
-            return []
         if not self.tag:
             return [[f"torch=={TORCH_VERSION}"]]
         exact = f"torch=={TORCH_VERSION}+{self.tag}"

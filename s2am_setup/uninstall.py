@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TextIO
@@ -143,11 +143,7 @@ def _remove_data_folder(installation: Installation) -> None:
     own = own_files(paths)
     home = installation.platform.home
     above = [each for path in own for each in path.parents if home in each.parents] if installation.is_by_tool else []
-    remove_empty_folders([*manifest.folders, paths.environments, *own, *above])
-
-
-def remove_empty_folders(folders: Iterable[Path]) -> None:
-    """Remove those of the folders that are empty, the innermost first."""
-    for folder in sorted(folders, key=lambda each: len(each.parts), reverse=True):
+    folders = [*manifest.folders, paths.environments, *own, *above]
+    for folder in sorted(folders, key=lambda each: len(each.parts), reverse=True):  # the innermost first
         with contextlib.suppress(OSError):
             folder.rmdir()
