@@ -23,6 +23,7 @@ from pathlib import Path
 from platform import python_version
 
 from installer import access, environment, repair_copy, reuse, wheels
+from s2am_common import system_libraries
 from s2am_common.errors import InstallError, S2AMError
 from s2am_common.optional_parts import OPTIONAL_PARTS
 from s2am_setup import debian, packages, start_check, torch_builds
@@ -294,6 +295,10 @@ class Installer:
             self._reuse(self._old)
 
     def _reuse(self, old: Path) -> list[str]:
+        """Take over what is undamaged in the old environment; return the names of the packages."""
+        fetched, target = map(system_libraries.fetched_libraries, (old, self._new.folder))
+        if fetched.is_dir():
+            shutil.copytree(fetched, target, dirs_exist_ok=True)
         # PyTorch that a person added without the installer stays, too, unless it is to go.
         without = torch_builds.TORCH_PACKAGES if self._options.torch == torch_builds.NO_TORCH else None
         return reuse.reuse_packages(Environment(old), self._new, self._console.show_bytes, without=without)

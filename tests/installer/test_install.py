@@ -19,6 +19,7 @@ import pytest
 
 from installer import __main__ as command
 from installer import environment, install
+from s2am_common import system_libraries
 from s2am_common.errors import InstallError
 from s2am_common.locks import ProcessLock
 from s2am_setup import gimp_plugin, packages, start_check
@@ -152,6 +153,9 @@ def test_install_again_repairs_and_upgrades(
     (old,) = paths.environments.iterdir()
     shutil.rmtree(next(old.glob("lib/python*/site-packages/s2am_engine")))
     (paths.environments / "half-made").mkdir()
+    fetched = system_libraries.fetched_libraries(old) / "libxcb-cursor.so.0"
+    fetched.parent.mkdir()
+    fetched.write_bytes(b"library")
     paths.models.mkdir()
     (paths.models / "mine.json").write_text("{}", encoding="utf-8")
     fakes.make_project(wheels, output="newer")
@@ -160,6 +164,7 @@ def test_install_again_repairs_and_upgrades(
     assert command_output(paths) == "newer"
     (new,) = paths.environments.iterdir()
     assert new != old
+    assert (system_libraries.fetched_libraries(new) / fetched.name).is_file(), "not to be fetched again"
     assert (paths.models / "mine.json").is_file()
 
 
