@@ -165,8 +165,10 @@ def pair_options(options: argparse.Namespace) -> PairOptions:
 
 def add_hardware(parser: argparse.ArgumentParser) -> None:
     """Add the options for threads, workers and device."""
-    parser.add_argument("--threads", type=positive(int), help="CPU threads for computation (default: PyTorch's choice)")
-    parser.add_argument("--workers", type=int, help="threads that generate pairs (default: half of the cores)")
+    parser.add_argument(
+        "--threads", type=positive(int), help="CPU threads for learning, at most (default: cores without a worker)"
+    )
+    parser.add_argument("--workers", type=int, help="threads that make pairs (default: half of the cores)")
     add_device(parser)
 
 

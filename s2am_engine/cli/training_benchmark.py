@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Benchmark of training: pairs a second of making them, of learning from them, and of both together."""
+"""Benchmark of training: pairs a second of making, encoding and learning from them, and of all together."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from numpy.typing import NDArray
 from s2am_engine.cli.benchmark import elliptic_mask, synthetic_image
 from s2am_engine.errors import TrainingError
 from s2am_engine.inference.devices import choose_device
+from s2am_engine.inference.thread_limit import thread_limit
 from s2am_engine.models.model_store import Card, blank_network, find_model
 from s2am_engine.networks.registry import NETWORKS
 from s2am_engine.networks.spec import Recipe
 from s2am_engine.training.distributed import ProcessGroup
-from s2am_engine.training.learner import Learner
+from s2am_engine.training.learner import EncodedBatch, Learner
 from s2am_engine.training.pair_source import Loader
 from s2am_engine.training.photo_cache import LONG_SIDE, Photograph
 from s2am_engine.training.synthetic_pairs import PairMaker
-from s2am_engine.training.trainer import default_workers, tune_malloc
+from s2am_engine.training.trainer import default_workers, learning_threads, tune_malloc
 
 PHOTOGRAPHS = 16
 WARM_UP = 3  # steps before the time is taken
@@ -69,7 +70,7 @@ class TrainingSpeed:
 
 
 def measure_training(model: str, device: str, progress: Callable[[str], None] | None = None) -> TrainingSpeed:
-    """Measure making pairs, learning from ready pairs, and both together as in training.
+    """Measure making pairs, encoding them by the frozen part of the network, learning, and all together as in training.
 
     Args:
         model: its network is trained with the small recipe, from weights that do not matter here.
@@ -85,12 +86,21 @@ def measure_training(model: str, device: str, progress: Callable[[str], None] | 
     pairs = PairMaker(recipe.size, recipe.batch, photographs=synthetic_photographs(), device=on)
     tune_malloc()
     learner = Learner(network, recipe, ProcessGroup(on), 0)
-    ready = [pairs.make(step) for step in range(2)]
-    with Loader(pairs, 0, default_workers()) as loader:
+    workers = default_workers()
+
+    def learn(batch: EncodedBatch, step: int) -> object:
+        return learner.train_step(batch.pairs, step, recipe.learning_rate, batch.frozen)
+
+    with (
+        thread_limit(learning_threads(workers)),
+        Loader(lambda step: learner.encode(pairs.make(step)), 0, workers) as loader,
+    ):
+        ready = [learner.encode(pairs.make(step)) for step in range(2)]
         stages: dict[str, Callable[[int], object]] = {
             "making": pairs.make,
-            "learning": lambda step: learner.train_step(ready[step % 2], step, recipe.learning_rate),
-            "together": lambda step: learner.train_step(loader.take(), step, recipe.learning_rate),
+            "encoding": lambda step: learner.encode(ready[step % 2].pairs),
+            "learning": lambda step: learn(ready[step % 2], step),
+            "together": lambda step: learn(loader.take(), step),
         }
         found = {}
         for name, stage in stages.items():

@@ -48,14 +48,21 @@ def srgb_slope(linear: NDArray[Any]) -> NDArray[Any]:
 def srgb_tensor_to_linear(encoded: Tensor) -> Tensor:
     """Decode a tensor of sRGB values to linear light (differentiable; linear below black)."""
     # The sum of the parts below and above the knee: conditions are slow, and so are powers beside logarithms.
-    raised = (((encoded.clamp_min(_KNEE) + _OFFSET) / (1 + _OFFSET)).log() * _GAMMA).exp()
-    return encoded.clamp_max(_KNEE) / _TOE_SLOPE + (raised - _JOINT).clamp_min(0)
+    raised = encoded.clamp_min(_KNEE).add_(_OFFSET).div_(1 + _OFFSET).log().mul_(_GAMMA).exp_()
+    return (raised - _JOINT).clamp_min(0).add_(encoded.clamp_max(_KNEE), alpha=1 / _TOE_SLOPE)
 
 
 def linear_tensor_to_srgb(linear: Tensor) -> Tensor:
     """Encode a tensor of linear light as sRGB values (differentiable; linear below black)."""
-    curved = (linear.clamp_min(_KNEE_LINEAR).log() / _GAMMA).exp() * (1 + _OFFSET) - _OFFSET
+    curved = (linear.clamp_min(_KNEE_LINEAR).log().div_(_GAMMA).exp_() * (1 + _OFFSET)).sub_(_OFFSET)
     return curved.minimum(linear * _TOE_SLOPE)  # the line is above the curve beyond the knee, and below it before
+
+
+def tensor_luma(pictures: Tensor) -> Tensor:
+    """Return the luma of gamma-encoded colors, or the luminance of linear light: (B, 3, H, W) to (B, 1, H, W)."""
+    red, green, blue = pictures.split(1, dim=1)
+    # Numbers instead of a tensor of weights, which would have to be copied to the device.
+    return (LUMA[0] * red).add_(green, alpha=LUMA[1]).add_(blue, alpha=LUMA[2])
 
 
 def _odd(values: NDArray[Any], power: Callable[[Floats], Floats], knee: float, toe: float) -> Floats:

@@ -43,6 +43,16 @@ class CurvesAndMatrixNetwork(MapNetwork):
     A curve is a smooth deviation from the identity at nine control points.
     """
 
+    basis: Tensor
+    knots: Tensor
+    identity: Tensor
+
+    def __init__(self) -> None:
+        """Keep the constants on the network's device."""
+        super().__init__()
+        for name, value in zip(("basis", "knots", "identity"), CURVE_CONSTANTS, strict=True):
+            self.register_buffer(name, torch.tensor(value), persistent=False)
+
     def render(self, predictions: Tensor, composite: Tensor) -> list[Tensor]:
         """See `Network.render`."""
         return [self.apply_matrix(predictions, self.apply_curves(predictions, composite))]
@@ -64,7 +74,7 @@ class CurvesAndMatrixNetwork(MapNetwork):
 
     def curves_and_matrix(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """Convert parameters (B, P) to curve values at uniform knots (B, 3, 65) and matrices (B, 3, 4)."""
-        return expand_curves(parameters, *(parameters.new_tensor(each) for each in CURVE_CONSTANTS))
+        return expand_curves(parameters, self.basis, self.knots, self.identity)
 
 
 def interpolate_curves(values: Tensor, colors: Tensor) -> Tensor:

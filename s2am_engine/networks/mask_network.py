@@ -43,7 +43,12 @@ class MaskNetwork(PaintNetwork):
         """See `Network.render`: nothing is recolored."""
         return [composite]
 
-    def forward_training(self, composite: Tensor, mask: Tensor) -> TrainingOutput:
+    def forward_training(
+        self,
+        composite: Tensor,
+        mask: Tensor,
+        frozen: list[Tensor] | None = None,
+    ) -> TrainingOutput:
         """See `Network.forward_training`: masks are the fine one, the coarse one, and the presence (B, 1, 1, 1)."""
         check_inputs(composite, mask)
         return TrainingOutput([composite], [torch.sigmoid(one.float()) for one in self.predict_logits(composite)])

@@ -17,8 +17,13 @@ ROUNDING = 1e-3  # tolerance for masks that are out of range after resizing
 class TrainingOutput(NamedTuple):
     """Outputs of a forward pass that losses are computed from."""
 
-    stages: list[Tensor]  # a (B, 3, H, W) image for each supervised stage, unclamped; the last is the result
+    stages: list[Tensor]  # a (B, 3, h, w) image for each supervised stage, unclamped; the last is the result
     masks: list[Tensor]  # (B, 1, h, w) masks predicted by a mask-free network, the finest first; else empty
+    pixels: tuple[slice, slice] = (slice(None), slice(None))  # rows and columns of the composite in `stages`
+
+    def at_pixels(self, images: Tensor) -> Tensor:
+        """Return the rows and columns of images (B, C, H, W) that the stages have: (B, C, h, w)."""
+        return images[:, :, self.pixels[0], self.pixels[1]].contiguous()
 
 
 class Network(nn.Module, ABC):
@@ -78,8 +83,26 @@ class Network(nn.Module, ABC):
         """The properties that inference needs."""
         return NetworkTraits(self.prediction_format, self.input_scales, self.disagreement_penalty, self.mask_free)
 
-    def forward_training(self, composite: Tensor, mask: Tensor) -> TrainingOutput:
-        """Return everything that losses use; arguments as for `forward`."""
+    def encode_frozen(self, composite: Tensor) -> list[Tensor]:
+        """Return features of composites (B, 3, H, W) that training does not change; by default there are none.
+
+        Training computes them ahead of its steps, in the threads that make the pairs.
+        """
+        return []
+
+    def forward_training(
+        self,
+        composite: Tensor,
+        mask: Tensor,
+        frozen: list[Tensor] | None = None,
+    ) -> TrainingOutput:
+        """Return everything that losses use.
+
+        Args:
+            composite: as for `forward`.
+            mask: as for `forward`.
+            frozen: result of `encode_frozen`; None or empty = compute it here.
+        """
         predictions = self(composite, mask)
         # Colors in half precision would be steps of 1/256.
         with torch.autocast(composite.device.type, enabled=False):

@@ -126,14 +126,15 @@ def cell_colors(composite: Tensor, mask: Tensor, size: tuple[int, int]) -> Tenso
         (B, 20, *size) of order 1.
     """
     parts = []
+    values = torch.cat([composite, composite**2], dim=1)
     for region in (mask, 1 - mask):
         share = F.interpolate(region, size, mode="area")
-        of_all = F.interpolate(torch.cat([composite, composite**2], dim=1) * region, size, mode="area")
+        of_all = F.interpolate(values * region, size, mode="area")
         mean, square = (of_all / share.clamp_min(_EPSILON)).chunk(2, dim=1)
         there = (share > SMALLEST_SHARE).to(composite.dtype)
         deviation = (square - mean**2).clamp_min(1e-6).sqrt()
         parts += [there * (mean - 0.5), there * 4 * deviation, there]
-    y, x = (torch.linspace(-1, 1, count).to(composite) for count in size)
+    y, x = (torch.linspace(-1, 1, count, dtype=composite.dtype, device=composite.device) for count in size)
     y, x = (axis.expand(composite.shape[0], 1, *size) for axis in (y[:, None], x))
     share = F.interpolate(mask, size, mode="area")
     return torch.cat([*parts, share, y, x, y * y, x * x, x * y], dim=1)
@@ -167,6 +168,11 @@ class EfficientNetLite0(nn.Module):
         for stage in self.stages[:stages]:
             stage.requires_grad_(False)
         return self
+
+    @property
+    def is_frozen(self) -> bool:
+        """True if no stage is trained."""
+        return not any(weight.requires_grad for weight in self.parameters())
 
     def forward(self, picture: Tensor) -> list[Tensor]:
         """Return each stage's output: (B, 3, H, W) in [0, 1] to 16, 24, 40, 80, 112, 192, 320 channels.

@@ -59,8 +59,8 @@ class RegionStatistics(nn.Module):
 
     def histograms(self, values: Tensor, regions: Tensor) -> Tensor:
         """Return soft histograms of (B, 5, N) values under (B, 2, N) weights: (B, 2, 5, bins), square-rooted."""
-        shares = soft_bins(values, self.bins)
-        return torch.einsum("bcnk,brn->brck", shares, regions).clamp_min(_EPSILON).sqrt()
+        shares = soft_bins(values.transpose(1, 2).contiguous(), self.bins)  # (B, N, 5, bins)
+        return (regions @ shares.flatten(2)).unflatten(2, (-1, self.bins)).clamp_min(_EPSILON).sqrt()
 
     def joint_histograms(self, values: Tensor, regions: Tensor) -> Tensor:
         """Return soft joint RGB histograms: (B, 2, joint_bins³), square-rooted and scaled to order 1."""
@@ -74,16 +74,22 @@ class RegionStatistics(nn.Module):
 
     def rings(self, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Return bands of foreground and background along the seam, each (B, 1, h, w)."""
-        width = 2 * self.ring + 1
-        grown = F.max_pool2d(mask, width, stride=1, padding=self.ring)
-        shrunk = -F.max_pool2d(-mask, width, stride=1, padding=self.ring)
+        grown, shrunk = self.dilate(mask), -self.dilate(-mask)
         return (mask - shrunk), (grown - mask)
+
+    def dilate(self, mask: Tensor) -> Tensor:
+        """Return the maximum of (B, 1, h, w) over squares around each pixel, one axis after the other."""
+        width = 2 * self.ring + 1
+        columns = F.max_pool2d(mask, (width, 1), stride=1, padding=(self.ring, 0))
+        return F.max_pool2d(columns, (1, width), stride=1, padding=(0, self.ring))
 
 
 def describe_pixels(composite: Tensor) -> Tensor:
     """Return R, G, B, luma and chroma of each pixel: (B, 3, H, W) to (B, 5, H·W)."""
     flat = composite.flatten(2)
-    luma = torch.einsum("bcn,c->bn", flat, flat.new_tensor(LUMA_BT601)).unsqueeze(1)
+    # Numbers instead of a tensor of weights, which would have to be copied to the device.
+    red, green, blue = (weight * channel for weight, channel in zip(LUMA_BT601, flat.split(1, dim=1), strict=True))
+    luma = red + green + blue
     chroma = flat.amax(dim=1, keepdim=True) - flat.amin(dim=1, keepdim=True)
     return torch.cat([flat, luma, chroma], dim=1)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from s2am_engine.color.srgb import LUMA
+from s2am_engine.color.srgb import tensor_luma
 from s2am_engine.networks.curves import interpolate_curves
 from s2am_engine.training.batch_rng import BatchRNG
 
@@ -63,20 +63,18 @@ def keep_lightness(pictures: Tensor, changed: Tensor, weights: Tensor, rng: Batc
     iHarmony4 keeps composites that people find plausible: their foregrounds differ in luma by at most a tenth, those of
     arbitrary references by a quarter.
     """
-    luma = torch.tensor(LUMA, device=pictures.device).view(1, 3, 1, 1)
-    shift = weighted_moments(((changed - pictures) * luma).sum(dim=1, keepdim=True), weights)[0]
+    shift = weighted_moments(tensor_luma(changed) - tensor_luma(pictures), weights)[0]
     kept = rng.bernoulli(LIGHTNESS_SHARE) * rng.uniform_between(LEAST_LIGHTNESS_KEPT, 1)
-    return (changed - kept * shift).clamp(0, 1)
+    return (changed - kept * shift).clamp_(0, 1)
 
 
 def make_pale(pictures: Tensor, weights: Tensor, rng: BatchRNG) -> Tensor:
     """Make a share of the regions of (B, 3, h, w) pictures paler and flatter, to random degrees."""
     chosen = rng.bernoulli(PALE_SHARE)
     saturation, slope = (1 - chosen * (1 - rng.uniform_between(least, 1)) for least in (PALEST, FLATTEST))
-    luma = (pictures * torch.tensor(LUMA, device=pictures.device).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
-    pale = luma + saturation * (pictures - luma)
+    pale = torch.lerp(tensor_luma(pictures), pictures, saturation)
     mean = weighted_moments(pale, weights)[0]
-    return mean + slope * (pale - mean)
+    return torch.lerp(mean, pale, slope)
 
 
 def match_moments(pictures: Tensor, weights: Tensor, references: Tensor, reference_weights: Tensor) -> Tensor:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,31 +12,37 @@ from torch.nn import functional as F
 
 from s2am_engine.color.srgb import linear_tensor_to_srgb, srgb_tensor_to_linear
 from s2am_engine.training.batch_rng import BatchRNG
+from s2am_engine.training.device_constants import device_constant
 
 # JFIF: BT.601 with full range.
-YCC_OF_RGB = (
-    (0.299, 0.587, 0.114),
-    (-0.168736, -0.331264, 0.5),
-    (0.5, -0.418688, -0.081312),
-)
+YCC_OF_RGB = torch.tensor([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
+RGB_OF_YCC = torch.linalg.inv(YCC_OF_RGB)
 # ITU-T T.81, tables K.1 and K.2.
-LUMA_TABLE = (
-    *(16, 11, 10, 16, 24, 40, 51, 61),
-    *(12, 12, 14, 19, 26, 58, 60, 55),
-    *(14, 13, 16, 24, 40, 57, 69, 56),
-    *(14, 17, 22, 29, 51, 87, 80, 62),
-    *(18, 22, 37, 56, 68, 109, 103, 77),
-    *(24, 35, 55, 64, 81, 104, 113, 92),
-    *(49, 64, 78, 87, 103, 121, 120, 101),
-    *(72, 92, 95, 98, 112, 100, 103, 99),
+LUMA_TABLE = torch.tensor(
+    [
+        [16, 11, 10, 16, 24, 40, 51, 61],
+        [12, 12, 14, 19, 26, 58, 60, 55],
+        [14, 13, 16, 24, 40, 57, 69, 56],
+        [14, 17, 22, 29, 51, 87, 80, 62],
+        [18, 22, 37, 56, 68, 109, 103, 77],
+        [24, 35, 55, 64, 81, 104, 113, 92],
+        [49, 64, 78, 87, 103, 121, 120, 101],
+        [72, 92, 95, 98, 112, 100, 103, 99],
+    ]
 )
-CHROMA_TABLE = (
-    *(17, 18, 24, 47, 99, 99, 99, 99),
-    *(18, 21, 26, 66, 99, 99, 99, 99),
-    *(24, 26, 56, 99, 99, 99, 99, 99),
-    *(47, 66, 99, 99, 99, 99, 99, 99),
-    *[99] * 32,
-)
+CHROMA_TABLE = torch.full((8, 8), 99)
+CHROMA_TABLE[:4, :4] = torch.tensor([[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66, 99, 99]])
+
+
+def cosine_basis() -> Tensor:
+    """Return the orthonormal cosine transform of length 8: (8, 8)."""
+    frequency, position = torch.arange(8.0).unsqueeze(1), torch.arange(8.0)
+    basis = 0.5 * torch.cos(math.pi * (position + 0.5) * frequency / 8)
+    basis[0] /= 2**0.5
+    return basis
+
+
+COSINE_BASIS = cosine_basis()
 
 
 @dataclass(frozen=True)
@@ -128,7 +133,7 @@ def through_jpeg(pictures: Tensor, quality: Tensor, chroma_halved: Tensor) -> Te
     height, width = pictures.shape[-2:]
     # Whole blocks of the halved chroma.
     padded = F.pad(pictures, (0, -width % 16, 0, -height % 16), mode="replicate")
-    to_ycc = torch.tensor(YCC_OF_RGB, device=pictures.device)
+    to_ycc, to_rgb = (device_constant(rows, pictures.device) for rows in (YCC_OF_RGB, RGB_OF_YCC))
     luma, *chroma = (255 * torch.einsum("ij,bjhw->bihw", to_ycc, padded)).split(1, dim=1)
     scale = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality).view(-1, 1, 1, 1, 1)
     luma = quantize_blocks(luma - 128, LUMA_TABLE, scale) + 128
@@ -138,33 +143,25 @@ def through_jpeg(pictures: Tensor, quality: Tensor, chroma_halved: Tensor) -> Te
             quantize_blocks(F.avg_pool2d(plane, 2), CHROMA_TABLE, scale), scale_factor=2.0, mode="bilinear"
         )
         chroma[number] = torch.where(coarse, halved, quantize_blocks(plane, CHROMA_TABLE, scale))
-    back = torch.einsum("ij,bjhw->bihw", torch.linalg.inv(to_ycc), torch.cat([luma, *chroma], dim=1)) / 255
+    back = torch.einsum("ij,bjhw->bihw", to_rgb, torch.cat([luma, *chroma], dim=1)) / 255
     return back[..., :height, :width].clamp(0, 1)
 
 
-def quantize_blocks(plane: Tensor, table: Sequence[int], scale: Tensor) -> Tensor:
+def quantize_blocks(plane: Tensor, table: Tensor, scale: Tensor) -> Tensor:
     """Quantize the cosine transform of the 8×8 blocks of a plane.
 
     Args:
         plane: (B, 1, H, W), about −128 to 127; H and W are multiples of 8.
-        table: 64 quantization steps at quality 50, in rows.
+        table: (8, 8), quantization steps at quality 50.
         scale: (B, 1, 1, 1, 1), percentage of the steps.
 
     Returns:
         (B, 1, H, W).
     """
-    steps = torch.tensor(table, device=plane.device).view(8, 8) * scale / 100
-    basis = cosine_basis().to(plane)
+    steps = device_constant(table, plane.device) * scale / 100
+    basis = device_constant(COSINE_BASIS, plane.device)
     blocks = plane.unflatten(3, (-1, 8)).unflatten(2, (-1, 8)).transpose(3, 4)  # (B, 1, H/8, W/8, 8, 8)
     steps = steps.round().clamp(1, 255).unsqueeze(1)
     kept = (basis @ blocks @ basis.T / steps).round() * steps
     restored = basis.T @ kept @ basis
     return restored.transpose(3, 4).flatten(4, 5).flatten(2, 3)
-
-
-def cosine_basis() -> Tensor:
-    """Return the orthonormal cosine transform of length 8: (8, 8)."""
-    frequency, position = torch.arange(8.0).unsqueeze(1), torch.arange(8.0)
-    basis = 0.5 * torch.cos(math.pi * (position + 0.5) * frequency / 8)
-    basis[0] /= 2**0.5
-    return basis

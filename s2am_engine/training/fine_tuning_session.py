@@ -126,7 +126,7 @@ class Session:
             found += itertools.islice(self.kept_rounds(), most)
         kept, begun = len(found), self.budget.elapsed
         self.training.left = STEPS * (len(source.folds) + 1)
-        with Loader(source, len(found) * steps, workers) as loader:
+        with Loader(source.make, len(found) * steps, workers) as loader:
             while len(found) < FEWEST_ROUNDS or (len(found) < most and self.budget.until(self.preparing.ends) > 0):
                 parts = []
                 for step in range(loader.next_step, loader.next_step + steps):

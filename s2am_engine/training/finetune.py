@@ -53,7 +53,7 @@ from s2am_engine.training.held_out_sheet import HeldOutSheet, draw_style_sheet
 from s2am_engine.training.photo_cache import LONG_SIDE, Photograph, Skipped, load_photographs
 from s2am_engine.training.style_pairs import estimate_style
 from s2am_engine.training.time_budget import Now, TimeBudget
-from s2am_engine.training.trainer import default_workers
+from s2am_engine.training.trainer import default_workers, learning_threads
 
 FEWEST = 20  # photographs
 MOST_FOLDS = 5
@@ -154,8 +154,7 @@ def finetune(
     session.resume(resumed_settings(base, photographs))
     with session.saved_on_error():
         workers = default_workers() if settings.workers is None else settings.workers
-        # Networks for small inputs are fastest in few threads, which do not wait for each other.
-        with thread_limit(default_workers()):
+        with thread_limit(learning_threads(workers)):
             validated = learn(session, base, network, photographs, torch.device(device), workers)
         style, others = validated.compared[STYLE], validated.compared[OTHERS]
         verdict = judge(style, others)

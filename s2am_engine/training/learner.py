@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,13 @@ ADVERSARY_LEARNING_RATE = 2e-4  # pix2pix's, with its momentum
 ADVERSARY_BETAS = (0.5, 0.999)
 
 
+class EncodedBatch(NamedTuple):
+    """A batch on the device that trains, with the features that training does not change."""
+
+    pairs: Batch
+    frozen: list[Tensor]  # see `Network.encode_frozen`
+
+
 class TrainingForward(nn.Module):
     """Wrapper whose `forward` is `Network.forward_training`, as DistributedDataParallel requires."""
 
@@ -34,9 +41,9 @@ class TrainingForward(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, composite: Tensor, mask: Tensor) -> TrainingOutput:
+    def forward(self, composite: Tensor, mask: Tensor, frozen: list[Tensor] | None) -> TrainingOutput:
         """See `Network.forward_training`."""
-        return self.network.forward_training(composite, mask)
+        return self.network.forward_training(composite, mask, frozen)
 
 
 class Learner:
@@ -79,8 +86,21 @@ class Learner:
         # float16 gradients underflow unless they are scaled; bfloat16 gradients do not.
         self.scaler = torch.amp.GradScaler(group.device.type, enabled=half and recipe.mixed_precision)
 
-    def train_step(self, batch: Batch, step: int, learning_rate: float) -> Tensor:
+    @torch.no_grad()
+    def encode(self, batch: Batch) -> EncodedBatch:
+        """Prepare a batch for a step; other threads may do so while a step runs."""
+        pairs = batch.to(self.group.device)
+        with self.autocast():
+            return EncodedBatch(pairs, self.model.encode_frozen(pairs.composite))
+
+    def train_step(self, batch: Batch, step: int, learning_rate: float, frozen: list[Tensor] | None = None) -> Tensor:
         """Do one optimizer step; its randomness depends on the step only, for bit-exact resume.
+
+        Args:
+            batch: the pairs.
+            step: its number.
+            learning_rate: of the step.
+            frozen: see `EncodedBatch`; None = compute it here.
 
         Returns:
             The loss, a scalar on the device.
@@ -90,8 +110,8 @@ class Learner:
             group["lr"] = learning_rate
         self.model.train()
         with self.autocast():
-            rendered = self.rendering(batch.composite, batch.mask)
-            loss = self.loss(rendered, batch.target, batch.mask)
+            rendered = self.rendering(batch.composite, batch.mask, frozen)
+            loss = self.loss(rendered, rendered.at_pixels(batch.target), rendered.at_pixels(batch.mask))
             if self.adversary:
                 loss = loss + self.recipe.adversarial * self.adversary.generator_loss(batch, rendered.stages[-1])
         self.optimizer.zero_grad(set_to_none=True)

@@ -24,7 +24,7 @@ from s2am_engine.image.arrays import bounding_box
 from s2am_engine.networks.attention import region_mean
 from s2am_engine.training.batch_rng import BatchRNG
 from s2am_engine.training.degrade import degrade
-from s2am_engine.training.pair_source import Batch, resize_square
+from s2am_engine.training.pair_source import Batch, resize_square, stack_planes
 from s2am_engine.training.recolor import recolor
 from s2am_engine.training.recolor_settings import Recoloring
 from s2am_engine.training.scene_pairs import Scene, ScenePairs
@@ -55,7 +55,7 @@ class LocalLightPairs(PairMaker):
         rng = np.random.default_rng([self.seed, index])
         chosen = np.arange(count) if self.in_turn else rng.integers(len(self.photographs), size=count)
         cuts = [self.crop_region(int(number), rng) for number in chosen]
-        pictures, regions = (self.stack(column) for column in zip(*cuts, strict=True))
+        pictures, regions = (stack_planes(column, self.device) for column in zip(*cuts, strict=True))
         batch_rng = BatchRNG.seeded(rng, count, self.device)
         composite, target = self.relit(pictures, regions, batch_rng)
         return Batch(composite, given_mask(regions, batch_rng), target)

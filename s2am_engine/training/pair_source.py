@@ -6,16 +6,19 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+BatchT = TypeVar("BatchT")
 
 PIECE = 32  # pairs
 
@@ -82,28 +85,39 @@ def resize_square(picture: NDArray[Any], size: int) -> NDArray[Any]:
     return np.asarray(cv2.resize(np.ascontiguousarray(picture), (size, size), interpolation=cv2.INTER_AREA))
 
 
-class Loader:
-    """Prefetches the batches of a source in order, independent of the number of workers.
+def stack_planes(arrays: Sequence[NDArray[np.uint8]], device: torch.device | str) -> Tensor:
+    """Stack N×N×3 or N×N uint8 arrays to a (B, C, N, N) tensor in [0, 1] on a device."""
+    stacked = torch.from_numpy(np.stack(arrays))
+    if torch.device(device).type == "cuda":
+        stacked = stacked.pin_memory()  # else the host waits until it is copied
+    stacked = stacked.to(device, non_blocking=True)
+    # Planes are copied as bytes, a quarter of the size; operations on interleaved channels would take longer.
+    return (stacked.permute(0, 3, 1, 2).contiguous() if stacked.ndim == 4 else stacked.unsqueeze(1)) / 255
+
+
+class Loader(Generic[BatchT]):
+    """Prefetches batches in order, independent of the number of workers.
 
     Use it as a context manager: at its end the workers stop.
     """
 
-    def __init__(self, source: PairSource, first: int, workers: int) -> None:
+    def __init__(self, make: Callable[[int], BatchT], first: int, workers: int) -> None:
         """Start prefetching.
 
         Args:
-            source: source of the batches.
+            make: returns the batch of a step; it is called in several threads.
             first: the first step.
             workers: threads; 0 = make each batch on demand.
         """
-        self.source = source
+        self.make = make
         self.next_step = first
         self.waited = 0.0  # seconds, ever
         self.depth = BATCHES_AHEAD * workers
-        self.pool = ThreadPoolExecutor(workers, "pairs") if workers else None
-        self.ahead: deque[Future[Batch]] = deque()
+        # Each worker computes in its own thread alone: parallel regions of several would wait for each other.
+        self.pool = ThreadPoolExecutor(workers, "pairs", torch.set_num_threads, (1,)) if workers else None
+        self.ahead: deque[Future[BatchT]] = deque()
 
-    def __enter__(self) -> Loader:
+    def __enter__(self) -> Loader[BatchT]:
         """Return the loader."""
         return self
 
@@ -112,14 +126,14 @@ class Loader:
         if self.pool:
             self.pool.shutdown(cancel_futures=True)
 
-    def take(self) -> Batch:
+    def take(self) -> BatchT:
         """Return the next step's batch."""
         started = time.perf_counter()
         if self.pool is None:
-            batch = self.source.make(self.next_step)
+            batch = self.make(self.next_step)
         else:
             while len(self.ahead) <= self.depth:
-                self.ahead.append(self.pool.submit(self.source.make, self.next_step + len(self.ahead)))
+                self.ahead.append(self.pool.submit(self.make, self.next_step + len(self.ahead)))
             batch = self.ahead.popleft().result()
         self.next_step += 1
         self.waited += time.perf_counter() - started

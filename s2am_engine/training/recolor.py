@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from s2am_engine.color.srgb import LUMA
+from s2am_engine.color.srgb import tensor_luma
 from s2am_engine.networks.curves import render_curves
 from s2am_engine.training.batch_rng import BatchRNG
 from s2am_engine.training.color_styles import ColorStyles
@@ -49,7 +49,7 @@ def recolor(
         strength = rng.uniform_between(how.weakest, how.strongest)
     out = change_light(pictures, strength, rng, how)
     out = change_tones(out, strength, rng, how)
-    out = change_colors(out, strength, rng, how).clamp(0, 1)
+    out = change_colors(out, strength, rng, how).clamp_(0, 1)
     # Expensive changes are computed only for the images that get them.
     rng.apply_to_share(out, how.lut_share, lambda some, at, rng: apply_random_table(some, how.lut * strength[at], rng))
     if styles is not None:
@@ -79,7 +79,7 @@ def change_tones(pictures: Tensor, strength: Tensor, rng: BatchRNG, how: Recolor
     # The logarithm and its inverse take half the time of the power.
     out = pictures.clamp_min(1e-4).log_().mul_(torch.exp2(strength * how.gamma * gamma)).exp_()
     slope = torch.exp2(strength * how.contrast * rng.normal(1, 1, 1))
-    out = change_contrast(out, slope, rng).clamp(0, 1)
+    out = change_contrast(out, slope, rng).clamp_(0, 1)
 
     def bend(some: Tensor, places: Tensor, rng: BatchRNG) -> Tensor:
         pieces = rng.normal(1, 6) + 0.5 * rng.bernoulli(CROSSED_SHARE, rank=3) * rng.normal(3, 6)
@@ -93,17 +93,17 @@ def change_tones(pictures: Tensor, strength: Tensor, rng: BatchRNG, how: Recolor
 def change_contrast(pictures: Tensor, slope: Tensor, rng: BatchRNG) -> Tensor:
     """Change contrast by a slope (B, 1, 1, 1) about a random pivot, linearly or (mostly) as a sigmoid."""
     pivot = rng.uniform_between(0.25, 0.65)
-    out = pivot + (pictures - pivot) * slope
+    out = torch.lerp(pivot, pictures, slope)
     curved = rng.sample_indices(0.6)
     some, steep, middle = pictures[curved], slope[curved], torch.logit(pivot[curved])
-    sigmoid = torch.sigmoid(torch.lerp(middle, torch.logit(some, DARKEST), steep))
-    out[curved] = some + sigmoid - some.clamp(DARKEST, 1 - DARKEST)
+    sigmoid = torch.lerp(middle, torch.logit(some, DARKEST), steep).sigmoid_()
+    out[curved] = sigmoid.add_(some).sub_(some.clamp(DARKEST, 1 - DARKEST))
     return out
 
 
 def change_colors(pictures: Tensor, strength: Tensor, rng: BatchRNG, how: Recoloring) -> Tensor:
     """Change saturation and hue, tint shadows and highlights, fade blacks and whites."""
-    luma = (pictures * torch.tensor(LUMA, device=pictures.device).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
+    luma = tensor_luma(pictures)
     saturation = torch.exp2(strength * how.saturation * rng.normal(1, 1, 1))
     chroma = rotate_hue((pictures - luma) * saturation, strength * how.hue * rng.normal(1, 1, 1))
     rng.apply_to_share(
@@ -111,12 +111,11 @@ def change_colors(pictures: Tensor, strength: Tensor, rng: BatchRNG, how: Recolo
     )
     amount = how.split_tone * strength
     shadows, highlights = rng.normal(3, 1, 1) * amount, rng.normal(3, 1, 1) * amount
-    tint = shadows * (1 - luma) ** 2 + highlights * luma**2
+    tint = (shadows * (1 - luma).square_()).addcmul_(highlights, luma.square())
     fade = how.fade * strength
     lift, lower = rng.normal(1, 1, 1).abs() * fade, rng.normal(1, 1, 1).abs() * fade
     faded = rng.bernoulli(how.fade_share)
-    out = luma + chroma + tint
-    return out * (1 - faded * (lift + lower)) + faded * lift
+    return chroma.add_(luma).add_(tint).mul_(1 - faded * (lift + lower)).add_(faded * lift)
 
 
 def change_hue_range(chroma: Tensor, amount: Tensor, rng: BatchRNG) -> Tensor:
@@ -140,9 +139,11 @@ def change_hue_range(chroma: Tensor, amount: Tensor, rng: BatchRNG) -> Tensor:
 
 def rotate_hue(chroma: Tensor, angle: Tensor) -> Tensor:
     """Rotate color differences (B, 3, H, W) about the gray axis by (B, 1, 1, 1) radians (Rodrigues' formula)."""
-    turned = (chroma.roll(1, dims=1) - chroma.roll(-1, dims=1)) / 3**0.5
-    along = chroma.mean(dim=1, keepdim=True)
-    return chroma * angle.cos() + turned * angle.sin() + along * (1 - angle.cos())
+    red, green, blue = chroma.split(1, dim=1)
+    cosine, sine = angle.cos(), angle.sin() / 3**0.5
+    along = (red + green).add_(blue).mul_((1 - cosine) / 3)
+    turned = torch.cat([blue - green, red - blue, green - red], dim=1)
+    return turned.mul_(sine).addcmul_(chroma, cosine).add_(along)
 
 
 def apply_random_table(pictures: Tensor, amount: Tensor, rng: BatchRNG) -> Tensor:

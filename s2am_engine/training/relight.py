@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from s2am_engine.color.srgb import LUMA, linear_tensor_to_srgb, srgb_tensor_to_linear
+from s2am_engine.color.srgb import linear_tensor_to_srgb, srgb_tensor_to_linear, tensor_luma
 from s2am_engine.training.batch_rng import BatchRNG
+from s2am_engine.training.device_constants import device_constant
 from s2am_engine.training.recolor_settings import Recoloring
 
 MID_GRAY, MID_GRAY_SHOWN = 0.18, 0.46  # in linear light, and encoded as sRGB (and by most cameras)
@@ -26,6 +27,7 @@ XYZ_OF_SRGB = torch.tensor([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], 
 CONES_OF_XYZ = torch.tensor([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 CONES_OF_SRGB = CONES_OF_XYZ @ XYZ_OF_SRGB
 SRGB_OF_CONES = torch.linalg.inv(CONES_OF_SRGB)
+BALANCE = torch.tensor([1.0, 0.35, 1.0])  # deviations of white balance, of red, green and blue
 
 
 def change_light(pictures: Tensor, strength: Tensor, rng: BatchRNG, how: Recoloring) -> Tensor:
@@ -50,7 +52,7 @@ def change_light(pictures: Tensor, strength: Tensor, rng: BatchRNG, how: Recolor
     rng.apply_to_share(linear, how.shoulder_share, lambda bright, *_: roll_off(bright))
     shown = linear_tensor_to_srgb(linear)
     shown[cameras] = shows.encode(linear[cameras])
-    return shown.clamp(0, 1)
+    return shown.clamp_(0, 1)
 
 
 def change_shadows_and_highlights(linear: Tensor, stops: Tensor, rng: BatchRNG) -> Tensor:
@@ -64,10 +66,9 @@ def change_shadows_and_highlights(linear: Tensor, stops: Tensor, rng: BatchRNG) 
     Returns:
         (B, 3, H, W) linear light.
     """
-    luminance = (linear * torch.tensor(LUMA, device=linear.device).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
-    brightness = linear_tensor_to_srgb(luminance).clamp(0, 1)
+    brightness = linear_tensor_to_srgb(tensor_luma(linear)).clamp_(0, 1)
     shadows, highlights = (stops * rng.normal(1, 1, 1) for _ in range(2))
-    return linear * torch.exp2(shadows * (1 - brightness) ** 2 + highlights * brightness**2)
+    return linear * (shadows * (1 - brightness).square_()).addcmul_(highlights, brightness.square()).exp2_()
 
 
 def apply_matrices(linear: Tensor, matrices: Tensor) -> Tensor:
@@ -89,7 +90,7 @@ def draw_matrices(strength: Tensor, rng: BatchRNG, how: Recoloring) -> Tensor:
     scenes = rng.sample_indices(how.relighting_share)
     before, after = (draw_temperature(rng.subset(scenes)) for _ in range(2))
     matrices[scenes] = matrices[scenes] @ relighting(before, after, how.relighting * strength[scenes].flatten())
-    gains = rng.normal(1, 3) * torch.tensor([1.0, 0.35, 1.0], device=rng.device) * how.white_balance
+    gains = rng.normal(1, 3) * device_constant(BALANCE, rng.device) * how.white_balance
     stops = rng.normal(1, 1) * how.exposure
     return matrices * torch.exp(amount * (gains + 0.6931 * stops))
 
@@ -116,13 +117,14 @@ def relighting(before: Tensor, after: Tensor, kept: Tensor) -> Tensor:
     cones = (white(after) / white(before)) ** kept.unsqueeze(1)
     dimmed = torch.exp2(kept * (daytime(after) - daytime(before)))
     scales = torch.diag_embed(cones * dimmed.unsqueeze(1))
-    return SRGB_OF_CONES.to(scales) @ scales @ CONES_OF_SRGB.to(scales)
+    device = scales.device
+    return device_constant(SRGB_OF_CONES, device) @ scales @ device_constant(CONES_OF_SRGB, device)
 
 
 def white(temperature: Tensor) -> Tensor:
     """Return the cone response (B, 3) to light of a correlated color temperature (B) at unit luminance."""
     x, y = locus(temperature).unbind(dim=1)
-    return torch.stack([x / y, torch.ones_like(x), (1 - x - y) / y], dim=1) @ CONES_OF_XYZ.T.to(x)
+    return torch.stack([x / y, torch.ones_like(x), (1 - x - y) / y], dim=1) @ device_constant(CONES_OF_XYZ, x.device).T
 
 
 def locus(temperature: Tensor) -> Tensor:
@@ -183,7 +185,7 @@ def roll_off(linear: Tensor, start: float = 0.6) -> Tensor:
     """Compress highlights by a soft shoulder instead of clipping."""
     room = 1 - start
     above = (linear - start).clamp_min(0)  # 0 below, for a condition for each pixel is slow
-    return linear.clamp_max(start) + room * torch.tanh(above / room)
+    return above.div_(room).tanh_().mul_(room).add_(linear.clamp_max(start))
 
 
 @dataclass(frozen=True)

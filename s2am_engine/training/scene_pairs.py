@@ -14,12 +14,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from s2am_engine.errors import FileError, TrainingError
 from s2am_engine.training.batch_rng import BatchRNG
 from s2am_engine.training.dataset_readers import stable_split
-from s2am_engine.training.pair_source import Batch, PairSource, resize_square
+from s2am_engine.training.pair_source import Batch, PairSource, resize_square, stack_planes
 from s2am_engine.training.photo_reader import read_reduced
 from s2am_engine.training.regions import propose_regions
 from s2am_engine.training.synthetic_pairs import given_mask, random_crop
@@ -52,7 +51,7 @@ class ScenePairs(PairSource):
         """See `PairSource.piece`."""
         rng = np.random.default_rng([self.seed, index])
         cuts = [self.cut(self.scenes[int(number)], rng) for number in rng.integers(len(self.scenes), size=count)]
-        foreground, target, regions = (self.stack(column) for column in zip(*cuts, strict=True))
+        foreground, target, regions = (stack_planes(column, self.device) for column in zip(*cuts, strict=True))
         composite = (torch.lerp(target, foreground, regions) * 255).round() / 255
         return Batch(composite, given_mask(regions, BatchRNG.seeded(rng, count, self.device)), target)
 
@@ -64,11 +63,6 @@ class ScenePairs(PairSource):
         step = -1 if rng.random() < 0.5 else 1
         cuts = both[..., :3], both[..., 3:], region.view(np.uint8) * np.uint8(255)
         return tuple(resize_square(cut[:, ::step], self.size) for cut in cuts)
-
-    def stack(self, arrays: Sequence[NDArray[np.uint8]]) -> Tensor:
-        """Stack N×N×3 or N×N uint8 arrays to a (B, C, N, N) tensor in [0, 1] on the device."""
-        stacked = torch.from_numpy(np.stack(arrays)).to(self.device, non_blocking=True)
-        return (stacked.permute(0, 3, 1, 2) if stacked.ndim == 4 else stacked.unsqueeze(1)) / 255
 
 
 @lru_cache(maxsize=2)

@@ -18,14 +18,14 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from s2am_engine.color.srgb import LUMA, linear_tensor_to_srgb, srgb_tensor_to_linear
+from s2am_engine.color.srgb import linear_tensor_to_srgb, srgb_tensor_to_linear, tensor_luma
 from s2am_engine.errors import TrainingError
 from s2am_engine.image.contact_sheet import draw_contact_sheet
 from s2am_engine.training.batch_rng import BatchRNG
 from s2am_engine.training.color_styles import ColorStyles
 from s2am_engine.training.color_transfer import transfer_colors
 from s2am_engine.training.degrade import Degradation, blur, degrade
-from s2am_engine.training.pair_source import Batch, PairSource, resize_square
+from s2am_engine.training.pair_source import Batch, PairSource, resize_square, stack_planes
 from s2am_engine.training.photo_cache import Photograph
 from s2am_engine.training.recolor import recolor, restrain
 from s2am_engine.training.recolor_settings import Recoloring
@@ -113,7 +113,9 @@ class PairMaker(PairSource):
         """Return composites (B, 3, N, N), exact foregrounds (B, 1, N, N) and targets (B, 3, N, N)."""
         chosen = np.arange(count) if self.in_turn else rng.integers(len(self.photographs), size=count)
         cuts = [self.crop_region(int(number), rng) for number in chosen]
-        pictures, regions, references, reference_regions = (self.stack(column) for column in zip(*cuts, strict=True))
+        pictures, regions, references, reference_regions = (
+            stack_planes(column, self.device) for column in zip(*cuts, strict=True)
+        )
         batch_rng = BatchRNG.seeded(rng, count, self.device)
         # The foreground has the noise and compression of its own camera, independent of its color change.
         pictures = torch.lerp(pictures, degrade(pictures, batch_rng, self.degradation), regions)
@@ -204,11 +206,6 @@ class PairMaker(PairSource):
         own = rng.subset(chosen)
         pictures[chosen] = recolor(pictures[chosen], regions[chosen], own, how, self.styles, strength)
 
-    def stack(self, arrays: Sequence[NDArray[np.uint8]]) -> Tensor:
-        """Stack N×N×3 or N×N uint8 arrays to a (B, C, N, N) tensor in [0, 1] on the device."""
-        stacked = torch.from_numpy(np.stack(arrays)).to(self.device, non_blocking=True)
-        return (stacked.permute(0, 3, 1, 2) if stacked.ndim == 4 else stacked.unsqueeze(1)) / 255
-
     def find_reference(
         self, number: int, region: int, rng: np.random.Generator
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -272,9 +269,8 @@ def render_raw(pictures: Tensor, rng: BatchRNG) -> Tensor:
     out = linear_tensor_to_srgb(srgb_tensor_to_linear(pictures) * torch.exp2(-stops) * gains)
     slope = torch.exp2(-FLATTEST_RAW * rng.uniform(1, 1, 1))
     mean = out.mean(dim=(1, 2, 3), keepdim=True)
-    out = mean + (out - mean) * slope
-    luma = (out * torch.tensor(LUMA, device=out.device).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
-    return (luma + (out - luma) * rng.uniform_between(PALEST_RAW, 1)).clamp(0, 1)
+    out = torch.lerp(mean, out, slope)
+    return torch.lerp(tensor_luma(out), out, rng.uniform_between(PALEST_RAW, 1)).clamp_(0, 1)
 
 
 def cut_out(

@@ -21,11 +21,12 @@ import torch
 from torch import Tensor
 
 from s2am_engine.errors import TrainingError
+from s2am_engine.inference.thread_limit import thread_limit
 from s2am_engine.networks.network import Network
 from s2am_engine.networks.spec import Recipe
 from s2am_engine.training.distributed import ProcessGroup
 from s2am_engine.training.events import EventCallback, Phase, TrainingEvent, Validation, ignore_events
-from s2am_engine.training.learner import Learner, gains, has_statistics, refresh_statistics
+from s2am_engine.training.learner import EncodedBatch, Learner, gains, has_statistics, refresh_statistics
 from s2am_engine.training.pair_source import Batch, Loader, PairSource
 from s2am_engine.training.recipes import learning_rate
 from s2am_engine.training.run_folder import LogEntry, Sample, Sink, draw_samples
@@ -46,6 +47,14 @@ MALLOC_OPTIONS = {"M_MMAP_THRESHOLD": (-3, 32 * 2**20), "M_TRIM_THRESHOLD": (-1,
 def default_workers() -> int:
     """Return half of the cores: they make pairs while the other half computes or feeds the GPU."""
     return max(1, (os.cpu_count() or 1) // 2)
+
+
+def learning_threads(workers: int) -> int:
+    """Return the number of CPU threads of a training step: the cores without a worker, at most PyTorch's setting.
+
+    If a step used the workers' cores as well, each of its parallel regions would wait for the slowest thread.
+    """
+    return max(1, min(torch.get_num_threads(), (os.cpu_count() or 1) - workers))
 
 
 @dataclass(frozen=True)
@@ -124,7 +133,11 @@ class Trainer:
             for sink in self._open_sinks:
                 sink.start(self.step)
             self.timer = StepTimer(self.seconds, self.now)
-            with Loader(self.data, self.step, self.workers) as loader, interruptions() as interrupted:
+            with (
+                thread_limit(learning_threads(self.workers)),
+                Loader(self.make_batch, self.step, self.workers) as loader,
+                interruptions() as interrupted,
+            ):
                 while self.step != self.steps:
                     self.advance(loader)
                     if interrupted.is_set():
@@ -140,11 +153,15 @@ class Trainer:
     def _open_sinks(self) -> Sequence[Sink]:
         return self.sinks if self.group.is_main else ()
 
-    def advance(self, loader: Loader) -> None:
+    def make_batch(self, step: int) -> EncodedBatch:
+        """Make the batch of a step, with all that training does not change."""
+        return self.learner.encode(self.data.make(step))
+
+    def advance(self, loader: Loader[EncodedBatch]) -> None:
         """Do one step, and any validation or checkpoint that is due."""
-        batch = loader.take().to(self.group.device)
+        batch = loader.take()
         rate = learning_rate(self.recipe, self.step, self.steps)
-        loss = self.learner.train_step(batch, self.step, rate)
+        loss = self.learner.train_step(batch.pairs, self.step, rate, batch.frozen)
         self.timer.count(loss, self.recipe.batch * self.group.size, loader.waited)
         self.step += 1
         if self.group.size == 1 and self.is_over():  # several processes agree on it at validations

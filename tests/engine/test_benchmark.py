@@ -89,7 +89,7 @@ def test_bench_training_measures_making_learning_and_both(
     assert main(["bench", "--training", "--model", "concord", "--device", "cpu", "--json"]) == 0
     output = json.loads(capsys.readouterr().out)
     assert (output["size"], output["batch"], output["device"]) == (96, 32, "cpu")
-    assert list(output["stages"]) == ["making", "learning", "together"]
+    assert list(output["stages"]) == ["making", "encoding", "learning", "together"]
     for speed in output["stages"].values():
         assert speed["pairs_per_second"] > 0
         assert speed["cpu_milliseconds"] > 0

@@ -61,6 +61,26 @@ def test_connoisseur_prediction_is_corrected_by_residuals() -> None:
     torch.testing.assert_close(both, expected, atol=1e-5, rtol=0)
 
 
+def test_connoisseur_trains_on_a_quarter_of_the_pixels_and_with_frozen_features() -> None:
+    network = perturbed_network("connoisseur").eval()
+    composite, mask = pictures(64)
+    with torch.no_grad():
+        whole = network.forward_training(composite, mask)
+        frozen = network.encode_frozen(composite)
+        assert frozen
+        network.training = True  # without dropout in the layers
+        places = set()
+        for seed in range(8):
+            torch.manual_seed(seed)
+            some = network.forward_training(composite, mask, frozen)
+            places.add((some.pixels[0].start, some.pixels[1].start))
+            assert some.stages[-1].shape == (*composite.shape[:2], 32, 32)
+            for stage, all_pixels in zip(some.stages[1:], whole.stages[1:], strict=True):
+                torch.testing.assert_close(stage, some.at_pixels(all_pixels))
+    assert len(places) > 1
+    assert not build_network("connoisseur", frozen=3).encode_frozen(composite)
+
+
 def test_solve_positive_definite() -> None:
     generator = torch.Generator().manual_seed(1)
     factor = torch.randn(5, 4, 4, generator=generator)

@@ -218,7 +218,7 @@ def test_mask_free_s2am_render_is_equation_2(shape: tuple[int, int]) -> None:
     composite, mask = pictures(*shape)
     with torch.no_grad():
         generated, blend = network(composite, mask).split([3, 1], dim=1)
-        stages, masks = network.forward_training(composite, mask)
+        stages, masks, _ = network.forward_training(composite, mask)
         painted = network.paint(composite, mask)
     assert [tuple(one.shape[2:]) for one in masks] == [
         tuple(-(-length // 2**scale) for length in shape) for scale in (1, 2, 3)

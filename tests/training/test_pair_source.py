@@ -18,7 +18,7 @@ from s2am_engine.training.synthetic_pairs import PairMaker
 @pytest.mark.parametrize("workers", [0, 1, 3])
 def test_loader_order_is_independent_of_workers(workers: int, photographs: list[Photograph]) -> None:
     source = PairMaker(32, 12, 5, photographs=photographs)
-    with Loader(source, 3, workers) as loader:
+    with Loader(source.make, 3, workers) as loader:
         for step in range(3, 10):
             for found, expected in zip(loader.take(), source.make(step), strict=True):
                 assert torch.equal(found, expected)
@@ -41,7 +41,7 @@ class Slow(PairSource):
 def test_loader_prefetches_batches() -> None:
     waited = {}
     for workers in (0, 2):
-        with Loader(Slow(2, 8), 0, workers) as loader:
+        with Loader(Slow(2, 8).make, 0, workers) as loader:
             loader.take()
             first = loader.waited
             for _ in range(4):
@@ -54,7 +54,7 @@ def test_loader_prefetches_batches() -> None:
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_loader_raises_errors_of_workers(workers: int) -> None:
-    with Loader(Slow(2, 8, fails_at=2), 0, workers) as loader:
+    with Loader(Slow(2, 8, fails_at=2).make, 0, workers) as loader:
         loader.take()
         loader.take()
         with pytest.raises(EngineError, match="can't be read"):
@@ -69,7 +69,7 @@ def test_loader_exit_cancels_pending_batches() -> None:
             made.append(index)
             return super().piece(index, count)
 
-    with Loader(Counting(2, 8), 0, 1) as loader:
+    with Loader(Counting(2, 8).make, 0, 1) as loader:
         loader.take()
     after = len(made)
     time.sleep(0.15)

@@ -70,7 +70,7 @@ def validated_steps(events: list[TrainingEvent]) -> list[int]:
     return [event.validation.step for event in events if event.validation]
 
 
-@pytest.mark.parametrize("name", ["concord", "pix2pix", "s2am-mask-free"])
+@pytest.mark.parametrize("name", ["concord", "connoisseur", "pix2pix", "s2am-mask-free"])
 def test_trainer_resumes_with_the_same_bits(
     name: str, photographs: list[Photograph], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
