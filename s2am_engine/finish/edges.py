@@ -15,6 +15,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from s2am_engine.finish.fringe import estimate_fringe
 from s2am_engine.finish.interpolation import interpolate_linearly
@@ -73,8 +74,8 @@ class Surroundings:
         part = slice(top, bottom), slice(left, right)
         shown = np.ascontiguousarray(to_uint8(subsample(mask[part], _FIELD_SIDE * _SAMPLED)))
         weights = np.asarray(cv2.blur(shown, (3, 3)), np.uint8)
-        colors = to_uint8(subsample(pixels[part], _FIELD_SIDE * _SAMPLED))
-        counts = None if alpha is None else (subsample(alpha[part], _FIELD_SIDE * _SAMPLED) > 0).astype(np.float32)
+        colors = subsample(pixels[part], _FIELD_SIDE * _SAMPLED)
+        counts = None if alpha is None else subsample(alpha[part], _FIELD_SIDE * _SAMPLED) > 0
         size = (min(_FIELD_SIDE, weights.shape[1]), min(_FIELD_SIDE, weights.shape[0]))
         small, *fields = _smooth_fields(colors, weights, counts, size)
         del weights
@@ -85,7 +86,7 @@ class Surroundings:
             sigmas = max(_LEAST_SIGMA, radius * across), max(_LEAST_SIGMA, radius * down)
             light += share * cv2.GaussianBlur(1 - small, (0, 0), sigmas[0], sigmaY=sigmas[1])
         light = np.rint(255 * light)
-        fringe = estimate_fringe(colors, shown if counts is None else shown * (counts > 0), *fields)
+        fringe = estimate_fringe(colors, shown if counts is None else shown * counts, *fields)
         return cls(box, fields[0], fields[1], np.asarray(light, np.uint8), fringe=fringe)
 
     def to_json(self) -> dict[str, Any]:
@@ -158,35 +159,51 @@ def _box_around(mask: Mask) -> tuple[int, int, int, int]:
     return max(0, left - margin), max(0, top - margin), min(width, right + margin), min(height, bottom + margin)
 
 
-def _smooth_fields(colors: Bytes, weights: Bytes, counts: Floats | None, size: tuple[int, int]) -> tuple[Any, ...]:
+def _smooth_fields(
+    colors: Pixels, weights: Bytes, counts: NDArray[np.bool_] | None, size: tuple[int, int]
+) -> tuple[Floats, Bytes, Bytes]:
     """Return the reduced mask (n, m), and the colors (n, m, 3) of foreground and background.
 
     Args:
-        colors: h×w×3.
+        colors: h×w×3; a view is enough, as a few rows are copied at a time.
         weights: h×w, the foreground's share.
-        counts: h×w, 1 where pixels count, else 0; None = all count.
+        counts: h×w, the pixels that count; None = all.
         size: m and n.
     """
     levels = np.linspace(0, 1, 256, dtype=np.float32)
-    small = _reduced(np.asarray(cv2.LUT(weights, levels), np.float32), size)
-    sums = [
-        _weighted_sums(colors, weights, table.ravel(), counts, size)
-        for table in (_opacity_weight(levels), _opacity_weight(1 - levels))
-    ]
-    return small, *(_extrapolated(each[..., :3], each[..., 3]) for each in sums)
-
-
-def _weighted_sums(
-    colors: Bytes, weights: Bytes, table: Floats, counts: Floats | None, size: tuple[int, int]
-) -> Floats:
-    """Return reduced products (n, m, 4) of colors, or of 1, and weights of which a table (256,) gives the values."""
-    across = np.empty((len(colors), size[0], 4), np.float32)
-    for first in range(0, len(colors), _ROWS):
+    tables = [_opacity_weight(each) for each in (levels, 1 - levels)]
+    small, *shares = (np.zeros(size[::-1], np.float32) for _ in range(3))
+    sums = [np.zeros((*size[::-1], 3), np.float32) for _ in tables]
+    for first in range(0, len(weights), _ROWS):
         rows = slice(first, first + _ROWS)
-        counted = table[weights[rows]] if counts is None else table[weights[rows]] * counts[rows]
-        products = cv2.merge([*(colors[rows, :, c] * counted for c in range(3)), counted])
-        cv2.resize(products, (size[0], len(products)), dst=across[rows], interpolation=cv2.INTER_AREA)
-    return _reduced(across, size)
+        part = to_uint8(colors[rows]).astype(np.float32)
+        _add_rows(small, cv2.LUT(weights[rows], levels), first, len(weights))
+        for total, share, table in zip(sums, shares, tables, strict=True):
+            counted = np.asarray(cv2.LUT(weights[rows], table), np.float32)
+            if counts is not None:
+                counted *= counts[rows]
+            _add_rows(total, times(part, counted), first, len(weights))
+            _add_rows(share, counted, first, len(weights))
+    foreground, background = (_extrapolated(*each) for each in zip(sums, shares, strict=True))
+    return small, foreground, background
+
+
+def _add_rows(total: Floats, values: NDArray[Any], first: int, length: int) -> None:
+    """Add some rows of an image to its reduction by the mean of areas.
+
+    Args:
+        total: n×m(×3), the reduction; modified.
+        values: h×w(×3), the rows.
+        first: the first of them.
+        length: number of all rows, at least n.
+    """
+    across = cv2.resize(values, (total.shape[1], len(values)), interpolation=cv2.INTER_AREA)
+    places = np.arange(first, first + len(values) + 1) * (len(total) / length)  # of the rows' borders
+    samples = slice(int(places[0]), min(len(total), int(np.ceil(places[-1]))))
+    numbers = np.arange(samples.start, samples.stop)[:, None]
+    shares = np.minimum(numbers + 1, places[1:]) - np.maximum(numbers, places[:-1])
+    products = shares.clip(0).astype(np.float32) @ across.reshape(len(values), -1)
+    total[samples] += products.reshape(-1, *total.shape[1:])
 
 
 def _reduced(values: Floats, size: tuple[int, int]) -> Floats:

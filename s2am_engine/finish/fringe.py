@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2am_engine.color.srgb import linear_to_srgb, srgb_to_linear
-from s2am_engine.types import Bytes, Floats
+from s2am_engine.image.arrays import to_uint8
+from s2am_engine.types import Bytes, Floats, Pixels
 
 _SOFT = 13, 242  # alpha of soft edges, about 5 to 95 %
 _LEAST_SAMPLES = 64
@@ -27,16 +28,16 @@ _LEVELS = 8  # ranges of alpha, for each of which a foreground may be more opaqu
 _MOST_SHIFT = 0.5  # of the alpha, in units of α(1-α): masks are a little too wide or too narrow
 
 
-def estimate_fringe(colors: Bytes, alpha: Bytes, foreground: Bytes, background: Bytes) -> float:
+def estimate_fringe(colors: Pixels, alpha: Bytes, foreground: Bytes, background: Bytes) -> float:
     """Return the automatic value of decontamination: 0 = no soft edge or no fringe, to 1 = a clear fringe.
 
     Args:
-        colors: h×w×3, the composite.
+        colors: h×w×3, the composite, of any depth.
         alpha: h×w, the foreground's share; 0 where pixels do not count.
         foreground: n×m×3, its smooth colors over the same area.
         background: n×m×3, those of the background.
     """
-    places = np.flatnonzero((alpha >= _SOFT[0]) & (alpha <= _SOFT[1]))
+    places = np.flatnonzero(cv2.inRange(alpha, *_SOFT))
     if len(places) < _LEAST_SAMPLES:
         return 0.0
     places = places[:: -(-len(places) // _MOST_SAMPLES)]
@@ -44,7 +45,7 @@ def estimate_fringe(colors: Bytes, alpha: Bytes, foreground: Bytes, background: 
     share = np.multiply(alpha.ravel()[places, None], np.float32(1 / 255), dtype=np.float32)
     weight = np.asarray(share * (1 - share), np.float32)
     mixed = np.asarray(share * own + (1 - share) * other, np.float32)
-    deviation = np.asarray(colors.reshape(-1, 3)[places] - mixed, np.float32)
+    deviation = np.asarray(to_uint8(colors[np.divmod(places, alpha.shape[1])]) - mixed, np.float32)
     # Explained without an old background: editors mix in linear light, and masks are not exact.
     linear = 255 * linear_to_srgb(share * srgb_to_linear(own / 255) + (1 - share) * srgb_to_linear(other / 255)) - mixed
     deviation = _without(deviation, linear, 0, 1)

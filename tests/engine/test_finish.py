@@ -317,7 +317,7 @@ def test_measuring_a_large_image_takes_little_memory(
 ) -> None:
     pixels, mask, measurement, around = large
     windows = SampleWindows.of(pixels, mask)
-    assert peak_allocation(lambda: Surroundings.measure(pixels, mask)) < 5e6
+    assert peak_allocation(lambda: Surroundings.measure(pixels, mask)) < 3e6
     assert peak_allocation(lambda: FinishMeasurement.of(windows, None, around)) < 4.5e6
     noise_tiles.cache_clear()
     assert peak_allocation(lambda: grain_stage(3, measurement)) < 4.5e6
