@@ -94,7 +94,7 @@ class WindowDriver:
         window = self.window
         self.qtbot.wait(20)
         self.wait(lambda: not window.jobs.running)
-        self.wait(lambda: window.canvas.tiles.idle and not window.canvas.shows_draft)
+        self.wait(lambda: window.canvas.is_current)
         self.qtbot.wait(20)
 
     def open(self, *paths: Path) -> None:

@@ -66,7 +66,6 @@ class DocumentView(QObject):
         self._exact = _NO_DOCUMENT
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
-        self._rest.setInterval(DRAFT_TIME)
         self._rest.timeout.connect(self._replace_draft)
         session.opened.connect(self._open)
         session.repainted.connect(self._change)
@@ -128,7 +127,7 @@ class DocumentView(QObject):
         """Replace a draft as soon as nothing has changed for a moment."""
         self._canvas.shows_draft = expected
         if expected:
-            self._rest.start()
+            self._rest.start(DRAFT_TIME)
         else:
             self._rest.stop()
 
