@@ -23,6 +23,7 @@ from s2am_common.paths import user_paths
 from s2am_common.settings import load_settings
 from s2am_engine.errors import ModelError, ModelNotFoundError
 from s2am_engine.networks.parameter_names import current_name
+from s2am_engine.networks.tasks import Task, task_of
 from s2am_engine.pytorch import has_torch
 
 if TYPE_CHECKING:
@@ -34,9 +35,6 @@ DEFAULT_MODEL = "connoisseur"
 DETECTOR = "dissonance"
 SUBJECT_MODEL = "subject"
 LIGHT_MODEL = "light"
-DETECTOR_NETWORKS = ("dissonance", "subject")  # predict masks only; listed here because PyTorch loads slowly
-LIGHT_NETWORKS = ("light",)  # predict local light only; likewise
-ADJUSTABLE_NETWORKS = ("concord", "connoisseur")  # can be fine-tuned: they predict curves and a matrix; likewise
 DETECTION_THRESHOLD = 0.5  # confidence from which on a detection counts
 SUBJECT_THRESHOLD = 0.5  # confidence from which on a subject counts as clear
 BUNDLED = Path(__file__).parent / "weights"
@@ -78,12 +76,12 @@ class Card:
     @property
     def recolors(self) -> bool:
         """True if the model harmonizes (a detector or the model of the light does not)."""
-        return self.network not in (*DETECTOR_NETWORKS, *LIGHT_NETWORKS)
+        return task_of(self.network) in (Task.HARMONIZATION, Task.ADJUSTABLE_HARMONIZATION)
 
     @property
     def adjustable(self) -> bool:
         """True if the model can be fine-tuned."""
-        return self.network in ADJUSTABLE_NETWORKS and not self.fine_tuned
+        return task_of(self.network) is Task.ADJUSTABLE_HARMONIZATION and not self.fine_tuned
 
 
 @dataclass(frozen=True)

@@ -85,16 +85,6 @@ class NetworkSpec:
     default_weights: str | None = None  # name of the bundled model, if there is one
     comparison: Mapping[str, Any] | None = None  # options in the research comparison at 48 pixels; None = not compared
 
-    @property
-    def is_detector(self) -> bool:
-        """True if the network only predicts masks."""
-        return bool(getattr(self.factory, "is_detector", False))
-
-    @property
-    def predicts_light(self) -> bool:
-        """True if the network only predicts local light."""
-        return self.recipe_small is not None and self.recipe_small.light
-
 
 SPECS: dict[str, NetworkSpec] = {}
 """All descriptors by name. Read it through `registry.NETWORKS`, which imports the modules that fill it."""

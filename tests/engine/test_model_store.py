@@ -20,6 +20,8 @@ import torch
 from s2am_engine.errors import EngineError, ModelError, ModelNotFoundError
 from s2am_engine.models import model_store
 from s2am_engine.models.model_store import find_model, list_models, load_network, untrained_networks, write_card
+from s2am_engine.networks.light import LightNetwork
+from s2am_engine.networks.mask_network import MaskNetwork
 from s2am_engine.networks.registry import NETWORKS, build_network
 
 ROOT = Path(__file__).parents[2]
@@ -46,7 +48,7 @@ def test_bundled_models_are_complete_small_and_documented() -> None:
         network = load_network(model)
         assert model.card.network in NETWORKS
         assert sum(parameter.numel() for parameter in network.parameters()) == model.card.parameters
-        assert model.card.recolors is not (network.is_detector or NETWORKS[model.card.network].predicts_light)
+        assert model.card.recolors is not isinstance(network, MaskNetwork | LightNetwork)
         for fact in (model.card.data, model.card.license, model.card.figures, model.card.training):
             assert fact
 

@@ -7,11 +7,16 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
 from s2am_engine.models import model_store
+from s2am_engine.networks.curves import CurvesAndMatrixNetwork
+from s2am_engine.networks.light import LightNetwork
+from s2am_engine.networks.mask_network import MaskNetwork
 from s2am_engine.networks.network import Network
-from s2am_engine.networks.registry import NETWORKS
+from s2am_engine.networks.registry import NETWORKS, build_network
 from s2am_engine.networks.spec import NetworkSpec, register
+from s2am_engine.networks.tasks import Task, task_of
 
 MODELS = Path(__file__).resolve().parents[2] / "docs/models.md"
 
@@ -24,11 +29,20 @@ def test_default_weights_are_the_bundled_models() -> None:
             assert bundled[spec.default_weights].network == spec.name
 
 
-def test_default_model_and_detector_are_registered() -> None:
-    assert not NETWORKS[model_store.DEFAULT_MODEL].is_detector
-    assert NETWORKS[model_store.DETECTOR].is_detector
-    assert set(model_store.LIGHT_NETWORKS) == {name for name, spec in NETWORKS.items() if spec.predicts_light}
-    assert set(model_store.DETECTOR_NETWORKS) == {name for name, spec in NETWORKS.items() if spec.is_detector}
+TASKS = {
+    CurvesAndMatrixNetwork: Task.ADJUSTABLE_HARMONIZATION,
+    MaskNetwork: Task.MASK_PREDICTION,
+    LightNetwork: Task.LIGHT_PREDICTION,
+}
+"""Tasks of networks by their class; the others are `Task.HARMONIZATION`."""
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_task_of_a_network_is_that_of_its_class(name: str) -> None:
+    with torch.device("meta"):
+        network = build_network(name)
+    tasks = [task for kind, task in TASKS.items() if isinstance(network, kind)]
+    assert task_of(name) is (tasks[0] if tasks else Task.HARMONIZATION)
 
 
 def test_documentation_lists_every_bundled_model_with_its_figures() -> None:

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tasks of networks by name. This module does not import PyTorch, because models are listed without it."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Task(Enum):
+    """Task of a network."""
+
+    HARMONIZATION = "recolor the foreground"
+    ADJUSTABLE_HARMONIZATION = "recolor the foreground by curves and a matrix, which fine-tuning adjusts"
+    MASK_PREDICTION = "predict a mask"
+    LIGHT_PREDICTION = "predict local light"
+
+
+_TASKS = {
+    "concord": Task.ADJUSTABLE_HARMONIZATION,
+    "connoisseur": Task.ADJUSTABLE_HARMONIZATION,
+    "dissonance": Task.MASK_PREDICTION,
+    "subject": Task.MASK_PREDICTION,
+    "light": Task.LIGHT_PREDICTION,
+}
+"""The networks with another task than `Task.HARMONIZATION`."""
+
+
+def task_of(network: str) -> Task:
+    """Return the task of a network, also of one that this version lacks."""
+    return _TASKS.get(network, Task.HARMONIZATION)
