@@ -67,7 +67,7 @@ Memory is that beyond the image, its mask and the result; “100 %” leaves the
 
 
 @dataclass(frozen=True)
-class Growth:
+class CostMeasurement:
     """Measurement at one size and share of foreground.
 
     cpu_seconds, seconds: medians.
@@ -83,7 +83,7 @@ class Growth:
 
 
 @dataclass(frozen=True)
-class Measured:
+class CostMeasurements:
     """All measurements, and where they were made.
 
     runtime: what ran the network.
@@ -94,10 +94,10 @@ class Measured:
     runtime: str
     machine: str
     load: float | None
-    points: list[Growth]
+    points: list[CostMeasurement]
 
     @classmethod
-    def read(cls, path: Path) -> Measured:
+    def read(cls, path: Path) -> CostMeasurements:
         """Read what `write` wrote.
 
         Raises:
@@ -106,7 +106,7 @@ class Measured:
         if not path.is_file():
             raise EngineError(f"There is no {path} yet: run python -m research.growth without --draw.")
         values = json.loads(path.read_text("utf-8"))
-        return cls(**values | {"points": [Growth(**point) for point in values["points"]]})
+        return cls(**values | {"points": [CostMeasurement(**point) for point in values["points"]]})
 
     def write(self, path: Path) -> None:
         """Write everything as JSON."""
@@ -114,7 +114,7 @@ class Measured:
             file.write(json.dumps(asdict(self), indent=1).encode() + b"\n")
 
 
-def measure(harmonizer: Harmonizer, width: int, height: int, share: float) -> Growth:
+def measure(harmonizer: Harmonizer, width: int, height: int, share: float) -> CostMeasurement:
     """Measure one size and share of foreground."""
     pixels, mask = synthetic_image(width, height, share)
     harmonizer(pixels, mask).render()
@@ -127,10 +127,10 @@ def measure(harmonizer: Harmonizer, width: int, height: int, share: float) -> Gr
         result = harmonizer(pixels, mask).render()
     cpu, seconds = (sorted(each)[REPEATS // 2] for each in zip(*spent, strict=True))
     more = max(0, growth[0] - result.nbytes) if growth else None
-    return Growth(width * height / 1e6, share, cpu, seconds, more, proc_status("VmHWM"))
+    return CostMeasurement(width * height / 1e6, share, cpu, seconds, more, proc_status("VmHWM"))
 
 
-def measure_all(model: str) -> Measured:
+def measure_all(model: str) -> CostMeasurements:
     """Measure all sizes and shares on the CPU."""
     harmonizer = Harmonizer(model, "cpu")
     points = []
@@ -140,10 +140,10 @@ def measure_all(model: str) -> Measured:
             points.append(measure(harmonizer, width, height, share))
     load = max(0, os.getloadavg()[1] - 1) / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else None
     runtime = "ONNX Runtime" if isinstance(harmonizer.predictor.runner, OnnxRunner) else "PyTorch"
-    return Measured(harmonizer.name, runtime, describe_machine(), load, points)
+    return CostMeasurements(harmonizer.name, runtime, describe_machine(), load, points)
 
 
-def make_page(found: Measured) -> str:
+def make_page(found: CostMeasurements) -> str:
     """Return the page in Markdown."""
     rows = [
         f"| {one.megapixels:.0f} | {SHARES[one.share]} | {one.cpu_seconds:.2f} | {one.seconds:.2f} | "
@@ -174,7 +174,7 @@ def in_megabytes(count: int | None) -> str:
     return "–" if count is None else f"{count / 1e6:.0f} MB"
 
 
-def draw_chart(found: Measured, path: Path) -> None:
+def draw_chart(found: CostMeasurements, path: Path) -> None:
     """Draw time and memory against megapixels, with the other harmonizers."""
     from matplotlib.figure import Figure
 
@@ -215,7 +215,7 @@ def write_page(docs: Path, model: str | None) -> None:
     kept = docs / "growth.json"
     if model is not None:
         measure_all(model).write(kept)
-    found = Measured.read(kept)
+    found = CostMeasurements.read(kept)
     with atomic_write(docs / "growth.md") as file:
         file.write(make_page(found).encode())
     draw_chart(found, docs / "growth.png")

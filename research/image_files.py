@@ -41,7 +41,7 @@ time limit."""
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ReadingOutcome:
     """Result of reading a file; details: for a person, on one line."""
 
     path: Path
@@ -54,7 +54,7 @@ def list_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-def check_files(paths: Iterable[Path], seconds: float = SECONDS) -> Iterator[Outcome]:
+def check_files(paths: Iterable[Path], seconds: float = SECONDS) -> Iterator[ReadingOutcome]:
     """Yield the outcome of each file.
 
     Args:
@@ -77,19 +77,19 @@ class _Worker:
         self._process: multiprocessing.process.BaseProcess | None = None
         self._connection: Connection | None = None
 
-    def check(self, path: Path, seconds: float) -> Outcome:
+    def check(self, path: Path, seconds: float) -> ReadingOutcome:
         """Let the process handle a file, for a limited time."""
         connection = self._connection or self._start()
         connection.send(path)
         try:
             if connection.poll(seconds):
-                found: Outcome = connection.recv()
+                found: ReadingOutcome = connection.recv()
                 return found
         except (EOFError, OSError):
             self.stop()
-            return Outcome(path, "fault", "the process ended, for example for lack of memory")
+            return ReadingOutcome(path, "fault", "the process ended, for example for lack of memory")
         self.stop()
-        return Outcome(path, "hangs", f"ended after {seconds:g} s")
+        return ReadingOutcome(path, "hangs", f"ended after {seconds:g} s")
 
     def stop(self) -> None:
         """End the process."""
@@ -123,36 +123,38 @@ def _serve(connection: Connection) -> None:
                 if said:
                     words.seek(before)
                     text = words.read(200).decode("utf-8", "replace")
-                    outcome = Outcome(path, "talks", " ".join(text.split()))
+                    outcome = ReadingOutcome(path, "talks", " ".join(text.split()))
                 connection.send(outcome)
 
 
-def check_file(path: Path, folder: Path) -> Outcome:
+def check_file(path: Path, folder: Path) -> ReadingOutcome:
     """Read a file, write it to a folder in each format that can store it, read it again, and compare."""
     try:
         if path.suffix.lower() in DOCUMENT_SUFFIXES:
             return _check_document(path, folder)
         return _check_image(path, folder)
     except S2AMError as error:
-        return Outcome(path, "refused", str(error))
+        return ReadingOutcome(path, "refused", str(error))
     except MemoryError:
-        return Outcome(path, "fault", "out of memory")
+        return ReadingOutcome(path, "fault", "out of memory")
     except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
-        return Outcome(path, "fault", f"{type(error).__name__}: {error} ({Path(place.filename).name}:{place.lineno})")
+        return ReadingOutcome(
+            path, "fault", f"{type(error).__name__}: {error} ({Path(place.filename).name}:{place.lineno})"
+        )
 
 
-def _check_document(path: Path, folder: Path) -> Outcome:
+def _check_document(path: Path, folder: Path) -> ReadingOutcome:
     opened = open_document(path)
     save_project(folder / f"a{PROJECT_SUFFIX}", opened.document)
     again = flatten(open_document(folder / f"a{PROJECT_SUFFIX}").document)
     first = flatten(opened.document)
     if not _equal(first, again):
-        return Outcome(path, "differs", "pixels of the project")
-    return Outcome(path, "noted" if opened.notes else "same", " ".join(opened.notes))
+        return ReadingOutcome(path, "differs", "pixels of the project")
+    return ReadingOutcome(path, "noted" if opened.notes else "same", " ".join(opened.notes))
 
 
-def _check_image(path: Path, folder: Path) -> Outcome:
+def _check_image(path: Path, folder: Path) -> ReadingOutcome:
     image = load_image(path)
     notes, problems = list(image.notes), []
     for info in WRITABLE_FORMATS:
@@ -166,8 +168,8 @@ def _check_image(path: Path, folder: Path) -> Outcome:
         notes += [f"{info.name} omits {words}." for words in omitted]
         problems += [f"{what} of {info.name}" for what in _differences(image, again, info, " ".join(omitted))]
     if problems:
-        return Outcome(path, "differs", ", ".join(problems))
-    return Outcome(path, "noted" if notes else "same", " ".join(notes))
+        return ReadingOutcome(path, "differs", ", ".join(problems))
+    return ReadingOutcome(path, "noted" if notes else "same", " ".join(notes))
 
 
 def _differences(image: ImageData, again: ImageData, info: FormatInfo, omitted: str) -> Iterator[str]:

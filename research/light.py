@@ -43,7 +43,7 @@ LEAST_ERROR = 0.25 / 255  # errors below a quarter of an 8-bit level count as th
 
 
 @dataclass(frozen=True)
-class Scores:
+class LightScores:
     """PSNR of foregrounds in dB.
 
     before: without the shading. after: with it, for each of `STRENGTHS`. rms: of its gains, in stops.
@@ -84,9 +84,9 @@ def foreground_psnr(result: Floats, target: Floats, mask: Floats) -> float:
     return -10 * float(np.log10(max(float(np.average(squared, weights=mask)), LEAST_ERROR**2)))
 
 
-def score_pairs(source: PairSource, count: int) -> Scores:
+def score_pairs(source: PairSource, count: int) -> LightScores:
     """Measure the shading on reduced pairs."""
-    scores = Scores()
+    scores = LightScores()
     for composite, mask, target in each_pair(source, count):
         gains, rms = predict_gains(light_runner(), composite, mask)
         after = [foreground_psnr(relit(composite, mask, strength * gains), target, mask) for strength in STRENGTHS]
@@ -109,10 +109,10 @@ def each_pair(source: PairSource, count: int) -> Iterator[tuple[Floats, Floats, 
         yield from zip(composites, batch.mask[:, 0].numpy(), targets, strict=True)
 
 
-def score_composites(folder: Path) -> tuple[Scores, dict[str, float]]:
+def score_composites(folder: Path) -> tuple[LightScores, dict[str, float]]:
     """Measure the shading on composites after the default model's color map; also the change of each in dB."""
     harmonizer = Harmonizer.from_pretrained(device="cpu")
-    scores, changes = Scores(), {}
+    scores, changes = LightScores(), {}
     for pair in find_pairs(folder, "test"):
         composite, mask, target = (load_image(path).pixels for path in (pair.composite, pair.mask, pair.target))
         mask = mask if mask.ndim == 2 else mask[..., 0]

@@ -31,8 +31,8 @@ from s2am_engine.models.model_store import DEFAULT_MODEL
 from s2am_engine.training.batch_rng import BatchRNG
 from s2am_engine.training.color_styles import ColorStyles, apply_tables
 from s2am_engine.training.dataset_readers import list_sources
-from s2am_engine.training.finetune import FineTuned, FineTuneSettings, finetune
-from s2am_engine.training.gain import Compared, Errors, Interval, PairScores
+from s2am_engine.training.finetune import FineTuneResult, FineTuneSettings, finetune
+from s2am_engine.training.gain import ColorErrors, FineTuningScores, Interval, PairScores
 from s2am_engine.training.metrics import score
 from s2am_engine.training.photo_cache import Photograph, prepare_photo
 from s2am_engine.training.recolor import recolor
@@ -54,7 +54,7 @@ Change = Callable[[torch.Tensor], torch.Tensor]  # of (1, 3, H, W) sRGB in [0, 1
 
 
 @dataclass(frozen=True)
-class Versions:
+class StyledPhotograph:
     """A photograph without a look and with it."""
 
     plain: Photograph
@@ -62,7 +62,7 @@ class Versions:
 
 
 @dataclass(frozen=True)
-class Composite:
+class LookComposite:
     """A test composite."""
 
     name: str
@@ -76,9 +76,9 @@ class LookRow:
     """Measured gains on one look; None = not measured, or no model was made."""
 
     look: str
-    fine_tuned: Compared | None
-    others: Compared | None
-    references: Compared | None
+    fine_tuned: FineTuningScores | None
+    others: FineTuningScores | None
+    references: FineTuningScores | None
     outcome: FineTunedFigures | None
     minutes: float
 
@@ -128,7 +128,7 @@ def mildly_edited(image: Bytes, rng: np.random.Generator) -> Bytes:
     return changed(image, lambda unit: recolor(unit, torch.ones_like(unit[:, :1]), BatchRNG.seeded(rng, 1), how))
 
 
-def dark_exposures(scenes: Path) -> list[Versions]:
+def dark_exposures(scenes: Path) -> list[StyledPhotograph]:
     """Return exposures of real cameras, in a fixed random order: the one nearest to a usual mean, and a darker one."""
     found = []
     for scene in (
@@ -139,11 +139,11 @@ def dark_exposures(scenes: Path) -> list[Versions]:
         darker = [one for one in scene.pictures if one.mean() < plain.mean() - LEAST_DARKER]
         if darker:
             dark = min(darker, key=lambda one: abs(one.mean() - DARK_MEAN))
-            found.append(Versions(Photograph(scene.name, plain, scene.regions), dark))
+            found.append(StyledPhotograph(Photograph(scene.name, plain, scene.regions), dark))
     return [found[number] for number in np.random.default_rng(0).permutation(len(found))]
 
 
-def make_looks(options: argparse.Namespace, films: torch.Tensor) -> Iterator[tuple[str, list[Versions]]]:
+def make_looks(options: argparse.Namespace, films: torch.Tensor) -> Iterator[tuple[str, list[StyledPhotograph]]]:
     """Yield the looks that were asked for: a number is that of a film table."""
     photographs = read_photographs(options.photos, options.photographs)
     for look in options.looks:
@@ -151,17 +151,19 @@ def make_looks(options: argparse.Namespace, films: torch.Tensor) -> Iterator[tup
             yield look, dark_exposures(options.scenes)[: options.photographs]
         else:
             change = warm_light if look == WARM else film(films[int(look)])
-            yield look, [Versions(one, changed(one.image, change)) for one in photographs]
+            yield look, [StyledPhotograph(one, changed(one.image, change)) for one in photographs]
 
 
-def compose(foreground: Bytes, background: Bytes, photograph: Photograph, number: int = 0) -> Composite:
+def compose(foreground: Bytes, background: Bytes, photograph: Photograph, number: int = 0) -> LookComposite:
     """Paste a region of one version of a photograph on another version."""
     region: NDArray[np.bool_] = photograph.regions[number % len(photograph.regions)]
     pixels = np.where(region[..., None], foreground, background)
-    return Composite(photograph.name, pixels, region.view(np.uint8) * np.uint8(255), background)
+    return LookComposite(photograph.name, pixels, region.view(np.uint8) * np.uint8(255), background)
 
 
-def make_composites(tested: Sequence[Versions], films: torch.Tensor) -> tuple[list[Composite], list[Composite]]:
+def make_composites(
+    tested: Sequence[StyledPhotograph], films: torch.Tensor
+) -> tuple[list[LookComposite], list[LookComposite]]:
     """Return composites whose background has a look, and others.
 
     Of the former, a third of the foregrounds is mildly edited. Of the latter, half of the backgrounds have the look of
@@ -179,14 +181,16 @@ def make_composites(tested: Sequence[Versions], films: torch.Tensor) -> tuple[li
     return styled, others
 
 
-def compare(composites: Sequence[Composite], before: Predict, after: Predict) -> Compared:
+def compare(composites: Sequence[LookComposite], before: Predict, after: Predict) -> FineTuningScores:
     """Compare two ways of harmonizing."""
     scores = []
     for one in composites:
         inside = one.mask > 127
         images = (one.pixels, before(one.pixels, one.mask), after(one.pixels, one.mask))
-        scores.append(PairScores(one.name, *(Errors.of_scores(score(image, one.target, inside)) for image in images)))
-    return Compared.of(scores)
+        scores.append(
+            PairScores(one.name, *(ColorErrors.of_scores(score(image, one.target, inside)) for image in images))
+        )
+    return FineTuningScores.of(scores)
 
 
 def predictor(harmonizer: Harmonizer, references: References | None = None) -> Predict:
@@ -194,7 +198,9 @@ def predictor(harmonizer: Harmonizer, references: References | None = None) -> P
     return lambda pixels, mask: harmonizer(pixels, mask, references=references).render()
 
 
-def measure_look(look: str, versions: Sequence[Versions], films: torch.Tensor, options: argparse.Namespace) -> LookRow:
+def measure_look(
+    look: str, versions: Sequence[StyledPhotograph], films: torch.Tensor, options: argparse.Namespace
+) -> LookRow:
     """Measure one look."""
     tested, known = versions[: options.tested], versions[options.tested :]
     composites, other_composites = make_composites(tested, films)
@@ -231,7 +237,7 @@ def measure_look(look: str, versions: Sequence[Versions], films: torch.Tensor, o
     return LookRow(look, tuned, others, references, outcome, (time.process_time() - started) / 60)
 
 
-def figures_of(found: FineTuned) -> FineTunedFigures:
+def figures_of(found: FineTuneResult) -> FineTunedFigures:
     """Return what fine-tuning said."""
     return FineTunedFigures(
         found.verdict.value,
@@ -245,7 +251,7 @@ def figures_of(found: FineTuned) -> FineTunedFigures:
     )
 
 
-def describe(compared: Compared | None) -> str:
+def describe(compared: FineTuningScores | None) -> str:
     """Describe a change of fMSE with its interval."""
     if compared is None or compared.fmse_interval is None:
         return f"{'-':>28}"

@@ -39,7 +39,7 @@ Spoil = Callable[[Floats, np.random.Generator], Bytes]
 
 
 @dataclass(frozen=True)
-class Scene:
+class MattingScene:
     """A composite of known opacity, and a mask of it.
 
     alpha: SIDE×SIDE in [0, 1]. image: SIDE×SIDE×3. raw: SIDE×SIDE, the mask as it is.
@@ -54,7 +54,7 @@ class Scene:
 
 
 @dataclass(frozen=True)
-class Errors:
+class MattingErrors:
     """Errors of a mask; see the module."""
 
     absolute: float
@@ -62,7 +62,7 @@ class Errors:
     gradient: float
 
     @classmethod
-    def of(cls, mask: Bytes, alpha: Floats, band: NDArray[np.bool_]) -> Errors:
+    def of(cls, mask: Bytes, alpha: Floats, band: NDArray[np.bool_]) -> MattingErrors:
         """Compare a mask with the known opacity; band: where it is unknown to whoever refines it."""
         opacity = np.asarray(mask / np.float32(255), np.float32)
         difference, slopes = opacity - alpha, _slope(opacity) - _slope(alpha)
@@ -259,7 +259,7 @@ def with_shadow(behind: Floats, alpha: Floats) -> Floats:
     return np.asarray(behind * (1 - 0.6 * cv2.GaussianBlur(moved, (0, 0), 9))[..., None], np.float32)
 
 
-def make_scenes(kinds: Sequence[str] = tuple(KINDS), masks: Sequence[str] = tuple(MASKS)) -> Iterator[Scene]:
+def make_scenes(kinds: Sequence[str] = tuple(KINDS), masks: Sequence[str] = tuple(MASKS)) -> Iterator[MattingScene]:
     """Yield a scene of each kind with each mask; they are the same in each call."""
     for row, kind in enumerate(KINDS):
         for column, name in enumerate(MASKS):
@@ -272,7 +272,7 @@ def make_scenes(kinds: Sequence[str] = tuple(KINDS), masks: Sequence[str] = tupl
             if kind == "shadow":
                 behind = with_shadow(behind, alpha)
             image = compose(alpha, behind, COLORS[(row + column) % len(COLORS)], rng)
-            yield Scene(kind, name, background, alpha, image, MASKS[name](alpha, rng))
+            yield MattingScene(kind, name, background, alpha, image, MASKS[name](alpha, rng))
 
 
 def _slope(values: Floats) -> Floats:
@@ -282,26 +282,26 @@ def _slope(values: Floats) -> Floats:
     return np.asarray(np.hypot(across, down), np.float32)
 
 
-def refine(scene: Scene) -> Bytes:
+def refine(scene: MattingScene) -> Bytes:
     """Return the refined mask of a scene."""
     return np.asarray(matte_edges(scene.raw, scene.image, RADIUS), np.uint8)
 
 
-def compare(scene: Scene, refined: Bytes) -> tuple[Errors, Errors]:
+def compare(scene: MattingScene, refined: Bytes) -> tuple[MattingErrors, MattingErrors]:
     """Return the errors of the mask as it is, and refined."""
     unknown = (scene.alpha > 0) & (scene.alpha < 1)
     edge = cv2.morphologyEx(scene.raw, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
     band = cv2.dilate((unknown | edge).view(np.uint8), np.ones((5, 5), np.uint8)) > 0
-    before, after = (Errors.of(mask, scene.alpha, band) for mask in (scene.raw, refined))
+    before, after = (MattingErrors.of(mask, scene.alpha, band) for mask in (scene.raw, refined))
     return before, after
 
 
-def means(errors: Sequence[Errors]) -> Errors:
+def means(errors: Sequence[MattingErrors]) -> MattingErrors:
     """Return the mean errors."""
-    return Errors(*np.mean([(one.absolute, one.squared, one.gradient) for one in errors], axis=0).tolist())
+    return MattingErrors(*np.mean([(one.absolute, one.squared, one.gradient) for one in errors], axis=0).tolist())
 
 
-def describe(title: str, before: Errors, after: Errors) -> str:
+def describe(title: str, before: MattingErrors, after: MattingErrors) -> str:
     """Return a line of the table."""
     columns = (
         f"{before.absolute:8.0f}{after.absolute:8.0f}",
@@ -314,7 +314,7 @@ def describe(title: str, before: Errors, after: Errors) -> str:
 def measure(out: Path | None) -> None:
     """Print the table; out: a contact sheet of all scenes, or None."""
     print(f"{'mean per picture':34}{'SAD':>8}{'refined':>8}{'MSE·1000':>9}{'refined':>8}{'gradient':>9}{'refined':>8}")
-    found: list[tuple[Scene, Bytes, Errors, Errors]] = []
+    found: list[tuple[MattingScene, Bytes, MattingErrors, MattingErrors]] = []
     started = time.process_time()
     for scene in make_scenes():
         refined = refine(scene)

@@ -68,7 +68,7 @@ class Choice(Comparison):
 
 
 @dataclass(frozen=True)
-class Score:
+class PreferenceScore:
     """Bradley-Terry score of a model: the logarithm of its strength; the mean of all models is 0.
 
     low, high: 95 % interval.
@@ -170,7 +170,7 @@ def bradley_terry(wins: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.log(strength))
 
 
-def score_choices(choices: Sequence[Choice], bootstraps: int = BOOTSTRAPS) -> list[Score]:
+def score_choices(choices: Sequence[Choice], bootstraps: int = BOOTSTRAPS) -> list[PreferenceScore]:
     """Return the models' scores, the best first; images, not choices, are resampled for the intervals.
 
     Raises:
@@ -192,18 +192,18 @@ def score_choices(choices: Sequence[Choice], bootstraps: int = BOOTSTRAPS) -> li
     games = total.sum(axis=0) + total.sum(axis=1)
     scores, shares = bradley_terry(total), total.sum(axis=1) / games
     found = [
-        Score(model, float(scores[k]), float(low[k]), float(high[k]), float(shares[k]), int(games[k]))
+        PreferenceScore(model, float(scores[k]), float(low[k]), float(high[k]), float(shares[k]), int(games[k]))
         for k, model in enumerate(models)
     ]
     return sorted(found, key=lambda one: -one.score)
 
 
-def read_scores(path: Path) -> list[Score]:
+def read_scores(path: Path) -> list[PreferenceScore]:
     """Read the scores that `--publish` wrote; none if there is no such file."""
-    return [Score(**one) for one in json.loads(path.read_text("utf-8"))] if path.is_file() else []
+    return [PreferenceScore(**one) for one in json.loads(path.read_text("utf-8"))] if path.is_file() else []
 
 
-def to_table(scores: Sequence[Score]) -> str:
+def to_table(scores: Sequence[PreferenceScore]) -> str:
     """Return a Markdown table of scores."""
     lines = ["| model | score | 95 % interval | wins | comparisons |", "| --- | --- | --- | --- | --- |"]
     lines += [

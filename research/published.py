@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedScore:
     """A mean PSNR on a data set of the papers."""
 
     psnr: float  # dB
@@ -20,14 +20,14 @@ class Published:
         return f"{self.psnr:.2f} dB, {self.dataset}"
 
 
-def s_coco(psnr: float) -> Published:
+def s_coco(psnr: float) -> PublishedScore:
     """Return a figure on S-COCO from the S2AM paper (arXiv 1907.06406v2, tables 1 to 4)."""
-    return Published(psnr, "S-COCO", 26.62)
+    return PublishedScore(psnr, "S-COCO", 26.62)
 
 
-def iharmony4(psnr: float) -> Published:
+def iharmony4(psnr: float) -> PublishedScore:
     """Return a figure on iHarmony4, as printed in each paper or in papers that compare with it."""
-    return Published(psnr, "iHarmony4", None)
+    return PublishedScore(psnr, "iHarmony4", None)
 
 
 PUBLISHED = {

@@ -21,7 +21,7 @@ import numpy as np
 from research import console
 from research.ablation import EVERYTHING, GROUPS
 from research.comparison import SYSTEMS
-from research.preference import PUBLISHED_NAME, Score, read_scores, to_table
+from research.preference import PUBLISHED_NAME, PreferenceScore, read_scores, to_table
 from research.published import PUBLISHED
 from s2am_common.atomic import atomic_write
 from s2am_engine.errors import EngineError
@@ -119,7 +119,7 @@ LEFTMOST = -1.0  # dB on the chart: larger losses would compress the rest of the
 
 
 @dataclass(frozen=True)
-class Difference:
+class GainDifference:
     """Difference between two systems' mean gains on the same images."""
 
     mean: float  # dB
@@ -133,13 +133,15 @@ class Difference:
         return "no, worse" if self.mean + self.margin < 0 else "inconclusive"
 
 
-def compare(one: list[float], other: list[float]) -> Difference:
+def compare(one: list[float], other: list[float]) -> GainDifference:
     """Return the mean difference of two systems' gains in dB over the same images, with its 95 % interval."""
     differences = np.subtract(one, other)
-    return Difference(float(differences.mean()), 1.96 * float(differences.std(ddof=1)) / math.sqrt(len(differences)))
+    return GainDifference(
+        float(differences.mean()), 1.96 * float(differences.std(ddof=1)) / math.sqrt(len(differences))
+    )
 
 
-def make_page(results: Results, ablation: Results, preferences: Sequence[Score] = ()) -> str:
+def make_page(results: Results, ablation: Results, preferences: Sequence[PreferenceScore] = ()) -> str:
     """Return the page in Markdown.
 
     Args:

@@ -33,7 +33,7 @@ from s2am_engine.models import model_store
 if TYPE_CHECKING:
     from s2am_engine.training.cross_validation import LikenessQuality
     from s2am_engine.training.events import TrainingEvent
-    from s2am_engine.training.gain import Compared
+    from s2am_engine.training.gain import FineTuningScores
     from s2am_engine.training.photo_cache import Skipped
     from s2am_engine.training.recipes import Recipe
     from s2am_engine.training.train import Plan
@@ -353,7 +353,7 @@ def run_finetune(options: argparse.Namespace) -> int:
     return 0
 
 
-def describe_gain(compared: Compared) -> str:
+def describe_gain(compared: FineTuningScores) -> str:
     """Describe the change of the color error, with its interval and the PSNR, in one line."""
     words = f"color error {-compared.fmse_saved:+.1%}"
     if interval := compared.fmse_interval:

@@ -20,7 +20,7 @@ from s2am_engine.networks.personal import Personal
 from s2am_engine.training.adjustment_training import Progress, render_samples, train_adjustment
 from s2am_engine.training.encoded_pairs import EncodedPairs
 from s2am_engine.training.events import Validation
-from s2am_engine.training.gain import MOST_LOST_ON_OTHERS, Compared, Errors, PairScores
+from s2am_engine.training.gain import MOST_LOST_ON_OTHERS, ColorErrors, FineTuningScores, PairScores
 from s2am_engine.training.metrics import mean
 from s2am_engine.training.pair_source import Batch
 from s2am_engine.training.photo_cache import Photograph
@@ -51,7 +51,7 @@ class CrossValidation:
 
     folds: list[Personal]
     whole: Personal
-    compared: dict[str, Compared]  # of pairs with the look, `STYLE`, and of `OTHERS`
+    compared: dict[str, FineTuningScores]  # of pairs with the look, `STYLE`, and of `OTHERS`
     recognition: LikenessQuality
 
 
@@ -137,7 +137,7 @@ def compare(
     names: Sequence[str],
     strength: float,
     progress: Callable[[], object],
-) -> dict[str, Compared]:
+) -> dict[str, FineTuningScores]:
     """Compare the base network with those of the folds, at a strength, on pairs of either kind."""
     scores: dict[bool, list[PairScores]] = {True: [], False: []}
     for number, personal in enumerate(folds):
@@ -149,10 +149,10 @@ def compare(
         described = (part.photographs.tolist(), part.in_style.tolist(), *errors)
         for photograph, in_style, *found in zip(*described, strict=True):
             scores[in_style].append(PairScores(names[photograph], *found))
-    compared: dict[str, Compared] = {}
+    compared: dict[str, FineTuningScores] = {}
     for name, in_style in ((STYLE, True), (OTHERS, False)):
         progress()
-        compared[name] = Compared.of(scores[in_style])
+        compared[name] = FineTuningScores.of(scores[in_style])
     return compared
 
 
@@ -183,13 +183,13 @@ def adjusted(personal: Personal, pairs: EncodedPairs, shares: Tensor) -> Tensor:
     return torch.lerp(pairs.parameters, learned, shares[:, None])
 
 
-def measure_maps(personal: Personal, parameters: Tensor | None, pairs: EncodedPairs) -> list[Errors]:
+def measure_maps(personal: Personal, parameters: Tensor | None, pairs: EncodedPairs) -> list[ColorErrors]:
     """Return the errors of color maps (K, PARAMETERS), or of the composites as they are, on encoded pairs."""
     assert isinstance(personal.known, CurvesAndMatrixNetwork)
     shown = pairs.composites / 255 if parameters is None else render_samples(personal.known, parameters, pairs)
     squared = ((shown.clamp(0, 1) * 255).round() - pairs.targets.float()) ** 2
     means = squared.mean(dim=(1, 2)).tolist()
-    return [Errors.of_foreground(fmse, area) for fmse, area in zip(means, pairs.areas.tolist(), strict=True)]
+    return [ColorErrors.of_foreground(fmse, area) for fmse, area in zip(means, pairs.areas.tolist(), strict=True)]
 
 
 def share(chosen: Tensor) -> float:

@@ -51,7 +51,7 @@ BoolMask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Built:
+class WrittenDataset:
     """Result of writing a data set."""
 
     pairs: int
@@ -70,7 +70,7 @@ class Composite:
     target: Image8  # H×W×3, RGB
 
 
-class Subject(Protocol):
+class CompositeSource(Protocol):
     """A photograph from which composites are made."""
 
     @property
@@ -97,7 +97,7 @@ def build_recolored(
     long_side: int = 512,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
-) -> Built:
+) -> WrittenDataset:
     """Build a data set as S-COCO was (Cun and Pun, 2020, section 4.1): a region of a photograph, retouched.
 
     The region covers more than 15 % of the photograph if possible. The paper's learned auto-retouching is not
@@ -117,8 +117,10 @@ def build_recolored(
     """
     sources = find_photographs(photographs, "train")
     names = unique_names(source.name for source in sources)
-    subjects = [Recolored(name, source, long_side, seed) for name, source in zip(names, sources, strict=True)]
-    return write_dataset(subjects, out, count, seed, progress)
+    composite_sources = [
+        RecoloredPhotograph(name, source, long_side, seed) for name, source in zip(names, sources, strict=True)
+    ]
+    return write_dataset(composite_sources, out, count, seed, progress)
 
 
 def build_swapped(
@@ -130,7 +132,7 @@ def build_swapped(
     long_side: int = 512,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
-) -> Built:
+) -> WrittenDataset:
     """Build a data set as S-Adobe5K was: two aligned versions of a photograph, one inside a region, one outside.
 
     The target is the version outside. NAME is the photograph's, then “-v” and the number of that version's folder; the
@@ -155,15 +157,15 @@ def build_swapped(
             code="training.versions",
         )
     labels = pictures_of(regions) if regions else {}
-    subjects = [
-        Swapped(name, found, labels.get(photograph), long_side, seed)
+    composite_sources = [
+        PhotographVersions(name, found, labels.get(photograph), long_side, seed)
         for name, (photograph, found) in zip(unique_names(shared), shared.items(), strict=True)
     ]
-    return write_dataset(subjects, out, count, seed, progress)
+    return write_dataset(composite_sources, out, count, seed, progress)
 
 
 @dataclass(frozen=True)
-class Recolored:
+class RecoloredPhotograph:
     """A photograph whose regions are retouched."""
 
     name: str
@@ -173,11 +175,11 @@ class Recolored:
 
     @property
     def path(self) -> Path:
-        """See `Subject.path`."""
+        """See `CompositeSource.path`."""
         return self.source.image
 
     def make(self, turn: int) -> Composite:
-        """See `Subject.make`: each turn another region; then all of them again, with other random changes."""
+        """See `CompositeSource.make`: each turn another region; then all of them again, with other random changes."""
         target, labels = read_source(self.source, self.long_side)
         regions = choose_regions(self.path, target, labels, rng_of(self.seed, self.name))
         version, number = divmod(turn, len(regions))
@@ -186,7 +188,7 @@ class Recolored:
 
 
 @dataclass(frozen=True)
-class Swapped:
+class PhotographVersions:
     """A photograph with several aligned versions."""
 
     name: str
@@ -197,11 +199,11 @@ class Swapped:
 
     @property
     def path(self) -> Path:
-        """See `Subject.path`."""
+        """See `CompositeSource.path`."""
         return next(iter(self.versions.values()))
 
     def make(self, turn: int) -> Composite | None:
-        """See `Subject.make`: each region with each version inside and each other outside, in random order."""
+        """See `CompositeSource.make`: each region with each version inside and each other outside, in random order."""
         pictures, labels = self.read()
         rng = rng_of(self.seed, self.name)
         regions = choose_regions(self.path, next(iter(pictures.values())), labels, rng)
@@ -315,27 +317,27 @@ def jitter(image: NDArray[np.float32], rng: np.random.Generator) -> Image8:
 
 
 def write_dataset(
-    subjects: Sequence[Subject], out: Path, count: int, seed: int, progress: Callable[[int, int], None] | None
-) -> Built:
+    sources: Sequence[CompositeSource], out: Path, count: int, seed: int, progress: Callable[[int, int], None] | None
+) -> WrittenDataset:
     """Write up to `count` composites of photographs in random order, and the lists of training and test composites.
 
     Raises:
         EngineError: a folder that is not empty, annotations that can't be read, the disk is full.
     """
     create_layout(out)
-    order = np.random.default_rng(seed).permutation(len(subjects))
+    order = np.random.default_rng(seed).permutation(len(sources))
     skipped: list[Skipped] = []
     splits: dict[str, list[str]] = {"train": [], "test": []}
-    composites = make_composites([subjects[number] for number in order], skipped)
-    for done, (subject, composite) in enumerate(islice(composites, count), start=1):
-        tested = stable_split(subject.name, TEST_SHARE)
+    composites = make_composites([sources[number] for number in order], skipped)
+    for done, (source, composite) in enumerate(islice(composites, count), start=1):
+        tested = stable_split(source.name, TEST_SHARE)
         splits["test" if tested else "train"].append(write_composite(out, composite))
         if progress:
             progress(done, count)
     for split, names in splits.items():
         with atomic_write(out / f"{out.resolve().name}_{split}.txt") as file:
             file.write("".join(f"{name}\n" for name in names).encode())
-    return Built(sum(map(len, splits.values())), skipped)
+    return WrittenDataset(sum(map(len, splits.values())), skipped)
 
 
 def create_layout(out: Path) -> None:
@@ -357,22 +359,24 @@ def create_layout(out: Path) -> None:
         ensure_folder(out / name)
 
 
-def make_composites(subjects: Sequence[Subject], skipped: list[Skipped]) -> Iterator[tuple[Subject, Composite]]:
+def make_composites(
+    sources: Sequence[CompositeSource], skipped: list[Skipped]
+) -> Iterator[tuple[CompositeSource, Composite]]:
     """Yield one composite per photograph, then another of each, and so on; unusable ones are added to `skipped`."""
-    usable = list(subjects)
+    usable = list(sources)
     for turn in numbers():
         fruitful = []
-        for subject in usable:
+        for source in usable:
             try:
-                composite = subject.make(turn)
+                composite = source.make(turn)
             except AnnotationsError:
                 raise
             except EngineError as error:
-                skipped.append(Skipped(subject.path, clause_of(error, subject.path)))
+                skipped.append(Skipped(source.path, clause_of(error, source.path)))
                 continue
             if composite is not None:
-                fruitful.append(subject)
-                yield subject, composite
+                fruitful.append(source)
+                yield source, composite
         if not fruitful:
             return
         usable = fruitful

@@ -37,7 +37,7 @@ StepSeconds = Callable[[EncodedPairs, Now], float]
 
 
 @dataclass
-class Session:
+class FineTuningSession:
     """Time, progress and files of a fine-tuning."""
 
     budget: TimeBudget

@@ -47,8 +47,8 @@ from s2am_engine.training.encoded_pairs import FoldPairs
 from s2am_engine.training.evaluation import evaluate_harmonizers
 from s2am_engine.training.events import EventCallback, Phase, TrainingEvent, ignore_events, reading_progress
 from s2am_engine.training.fine_tuned_model import describe_model, load_adjustable, training_size
-from s2am_engine.training.fine_tuning_session import MEASURING_ENDS, Session
-from s2am_engine.training.gain import SENTENCES, Compared, Errors, PairScores, Verdict, judge
+from s2am_engine.training.fine_tuning_session import MEASURING_ENDS, FineTuningSession
+from s2am_engine.training.gain import SENTENCES, ColorErrors, FineTuningScores, PairScores, Verdict, judge
 from s2am_engine.training.held_out_sheet import HeldOutSheet, draw_style_sheet
 from s2am_engine.training.photo_cache import LONG_SIDE, Photograph, Skipped, load_photographs
 from s2am_engine.training.style_pairs import estimate_style
@@ -61,7 +61,7 @@ SMALLEST_FOLD = 8  # photographs; the style of fewer is mostly that of their sub
 
 
 @dataclass(frozen=True)
-class Photographs:
+class PhotographFolds:
     """A user's photographs."""
 
     folds: list[list[Photograph]]  # each is measured with what was learned from the others
@@ -74,17 +74,17 @@ class Photographs:
 
 
 @dataclass(frozen=True)
-class FineTuned:
+class FineTuneResult:
     """Result of fine-tuning."""
 
     model: Model | None  # None: the base model stays the better one, and no model was made
     base: str
-    photographs: Photographs
+    photographs: PhotographFolds
     verdict: Verdict
-    style: Compared  # in cross-validation
-    others: Compared  # on the same photographs in other styles
+    style: FineTuningScores  # in cross-validation
+    others: FineTuningScores  # on the same photographs in other styles
     recognition: LikenessQuality
-    benchmark: Compared | None
+    benchmark: FineTuningScores | None
     seconds: float  # of all sessions together
 
     @property
@@ -136,7 +136,7 @@ class FineTuneSettings:
 
 def finetune(
     settings: FineTuneSettings, report: EventCallback = ignore_events, now: Now = time.perf_counter
-) -> FineTuned:
+) -> FineTuneResult:
     """Fine-tune a model on photographs, and make a personal model of it if it is better on those held out.
 
     Args:
@@ -147,7 +147,7 @@ def finetune(
     Raises:
         EngineError: a name that is taken, too few usable photographs, or a base model that cannot be fine-tuned.
     """
-    session = Session(TimeBudget(60 * settings.minutes, now), settings.checkpoint, report)
+    session = FineTuningSession(TimeBudget(60 * settings.minutes, now), settings.checkpoint, report)
     name, model, device = check_fine_tuning(settings)
     base, network = model.card, load_adjustable(model)
     photographs = read_photographs(settings.photos, LONG_SIDE, session.report)
@@ -176,7 +176,9 @@ def finetune(
     session.announce(TrainingEvent(Phase.SAVING, 1, 1))
     seconds = session.budget.elapsed
     benchmark = compare_on_data_set(settings.benchmark, before, after, report) if settings.benchmark else None
-    return FineTuned(made, base.name, photographs, verdict, style, others, validated.recognition, benchmark, seconds)
+    return FineTuneResult(
+        made, base.name, photographs, verdict, style, others, validated.recognition, benchmark, seconds
+    )
 
 
 def check_fine_tuning(settings: FineTuneSettings) -> tuple[str, Model, str]:
@@ -194,7 +196,11 @@ def check_fine_tuning(settings: FineTuneSettings) -> tuple[str, Model, str]:
 
 
 def add_fine_tuned(
-    settings: FineTuneSettings, base: Card, photographs: Photographs, validated: CrossValidation, session: Session
+    settings: FineTuneSettings,
+    base: Card,
+    photographs: PhotographFolds,
+    validated: CrossValidation,
+    session: FineTuningSession,
 ) -> Model:
     """Add the network that was trained on all photographs to the personal models, with a contact sheet of them."""
     minutes = session.budget.elapsed / 60
@@ -204,10 +210,10 @@ def add_fine_tuned(
 
 
 def learn(
-    session: Session,
+    session: FineTuningSession,
     base: Card,
     network: CurvesAndMatrixNetwork,
-    photographs: Photographs,
+    photographs: PhotographFolds,
     device: torch.device,
     workers: int,
 ) -> CrossValidation:
@@ -236,13 +242,13 @@ def learn(
     return cross_validate(parts, whole, pairs, names, lambda: session.report(TrainingEvent(Phase.MEASURING, 0, None)))
 
 
-def has_time(session: Session, done: int, total: int) -> bool:
+def has_time(session: FineTuningSession, done: int, total: int) -> bool:
     """Report measuring; return whether time for it is left."""
     session.report(TrainingEvent(Phase.MEASURING, done, total))
     return session.budget.until(MEASURING_ENDS) > 0
 
 
-def read_photographs(photos: Path, long_side: int, report: EventCallback) -> Photographs:
+def read_photographs(photos: Path, long_side: int, report: EventCallback) -> PhotographFolds:
     """Read a folder and divide it into folds by a hash of the names.
 
     Raises:
@@ -258,7 +264,7 @@ def read_photographs(photos: Path, long_side: int, report: EventCallback) -> Pho
         )
     ranked = sorted(found, key=lambda photograph: stable_fraction(photograph.name))
     folds = max(2, min(MOST_FOLDS, len(ranked) // SMALLEST_FOLD))
-    return Photographs([ranked[number::folds] for number in range(folds)], found.skipped)
+    return PhotographFolds([ranked[number::folds] for number in range(folds)], found.skipped)
 
 
 def reasons(skipped: Sequence[Skipped]) -> str:
@@ -267,13 +273,15 @@ def reasons(skipped: Sequence[Skipped]) -> str:
     return f" ({'; '.join(f'{count} left out: {why}' for why, count in counted)})" if counted else ""
 
 
-def resumed_settings(base: Card, photographs: Photographs) -> dict[str, Any]:
+def resumed_settings(base: Card, photographs: PhotographFolds) -> dict[str, Any]:
     """Return the values that a session must share to be resumed: all that determines the result besides the time."""
     names = [[photograph.name for photograph in fold] for fold in photographs.folds]
     return {"base": base.sha256, "photographs": names}
 
 
-def compare_on_data_set(dataset: Path, before: Harmonizer, after: Harmonizer, report: EventCallback) -> Compared:
+def compare_on_data_set(
+    dataset: Path, before: Harmonizer, after: Harmonizer, report: EventCallback
+) -> FineTuningScores:
     """Measure two models on a data set."""
     found = evaluate_harmonizers(
         dataset,
@@ -281,5 +289,5 @@ def compare_on_data_set(dataset: Path, before: Harmonizer, after: Harmonizer, re
         progress=lambda done, total: report(TrainingEvent(Phase.MEASURING, done, total, dataset.name)),
     )
     models = (found.untouched, *found.models)
-    scores = zip(*(map(Errors.of_scores, model.images) for model in models), strict=True)
-    return Compared.of([PairScores(name, *errors) for name, errors in zip(found.names, scores, strict=True)])
+    scores = zip(*(map(ColorErrors.of_scores, model.images) for model in models), strict=True)
+    return FineTuningScores.of([PairScores(name, *errors) for name, errors in zip(found.names, scores, strict=True)])

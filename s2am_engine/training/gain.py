@@ -28,19 +28,19 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Errors:
+class ColorErrors:
     """Color error of one image, or the means over several."""
 
     fmse: float  # of the foreground, 8-bit values
     psnr: float  # dB, whole image
 
     @classmethod
-    def of_foreground(cls, fmse: float, area: float) -> Errors:
+    def of_foreground(cls, fmse: float, area: float) -> ColorErrors:
         """Return the errors of an image whose background is right; area: share of it that is foreground."""
         return cls(fmse, decibels(fmse * area))
 
     @classmethod
-    def of_scores(cls, scores: Scores) -> Errors:
+    def of_scores(cls, scores: Scores) -> ColorErrors:
         """Keep two of all scores."""
         return cls(scores.fmse, scores.psnr)
 
@@ -50,9 +50,9 @@ class PairScores:
     """Errors of one held-out pair."""
 
     photograph: str  # name of the photograph of which the pair was made
-    untouched: Errors
-    before: Errors
-    after: Errors
+    untouched: ColorErrors
+    before: ColorErrors
+    after: ColorErrors
 
     @property
     def fmse_saved(self) -> float:
@@ -61,19 +61,19 @@ class PairScores:
 
 
 @dataclass(frozen=True)
-class Compared:
+class FineTuningScores:
     """Mean scores on one set of pairs before and after fine-tuning."""
 
-    untouched: Errors
-    before: Errors
-    after: Errors
+    untouched: ColorErrors
+    before: ColorErrors
+    after: ColorErrors
     pairs: int
     photographs: int
     fmse_interval: Interval | None  # of `fmse_saved`; None: there is one photograph only
     psnr_interval: Interval | None  # of `psnr_gained`
 
     @classmethod
-    def of(cls, scores: Sequence[PairScores]) -> Compared:
+    def of(cls, scores: Sequence[PairScores]) -> FineTuningScores:
         """Compare pairs, of at least one photograph; the intervals are those of `bootstrap`."""
         untouched, before, after = (
             mean([getattr(one, name) for one in scores]) for name in ("untouched", "before", "after")
@@ -126,7 +126,7 @@ SENTENCES = {
 """A sentence for each verdict, with advice; `base` is the name of the base model."""
 
 
-def judge(style: Compared, others: Compared) -> Verdict:
+def judge(style: FineTuningScores, others: FineTuningScores) -> Verdict:
     """Return the verdict on a fine-tuned network.
 
     Args:
@@ -140,7 +140,7 @@ def judge(style: Compared, others: Compared) -> Verdict:
     return Verdict.WORSE_ON_OTHERS if is_worse_on_others(others) else Verdict.BETTER
 
 
-def is_worse_on_others(others: Compared) -> bool:
+def is_worse_on_others(others: FineTuningScores) -> bool:
     """Return whether a fine-tuned network is worse on pairs in other styles."""
     return others.fmse_saved < -MOST_LOST_ON_OTHERS
 

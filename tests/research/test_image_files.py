@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from research import image_files
-from research.image_files import Outcome, check_file, check_files, list_files
+from research.image_files import ReadingOutcome, check_file, check_files, list_files
 from s2am_engine.image.io import ImageData, Metadata, save_image
 
 RGB = np.random.default_rng(0).integers(0, 256, (12, 17, 3), np.uint8)
@@ -47,7 +47,7 @@ def test_check_file_reports_differences_and_faults(tmp_path: Path, monkeypatch: 
     assert "ZeroDivisionError" in outcome.details
 
 
-def misbehave(path: Path, _: Path) -> Outcome:
+def misbehave(path: Path, _: Path) -> ReadingOutcome:
     """Stand in for `check_file`: act as the file's name says."""
     if path.name == "hang":
         time.sleep(1000)
@@ -55,7 +55,7 @@ def misbehave(path: Path, _: Path) -> Outcome:
         os.write(2, b"libpng warning\n")
     elif path.name == "die":
         os._exit(1)
-    return Outcome(path, "same")
+    return ReadingOutcome(path, "same")
 
 
 def serve_misbehaving(connection: object) -> None:

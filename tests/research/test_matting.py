@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from research import matting
-from research.matting import KINDS, MASKS, Errors, compare, make_scenes, means, refine
+from research.matting import KINDS, MASKS, MattingErrors, compare, make_scenes, means, refine
 
 
 @pytest.mark.parametrize(
@@ -47,11 +47,11 @@ def test_errors_are_those_of_the_benchmark() -> None:
     mask[:, 12:] = 255
     band = np.zeros((20, 20), np.bool_)
     band[:, 8:12] = True
-    errors = Errors.of(mask, alpha, band)
+    errors = MattingErrors.of(mask, alpha, band)
     assert errors.absolute == 40
     assert errors.squared == 0.5
     assert errors.gradient > 0
-    assert Errors.of(np.where(alpha > 0, 255, 0).astype(np.uint8), alpha, band) == Errors(0, 0, 0)
+    assert MattingErrors.of(np.where(alpha > 0, 255, 0).astype(np.uint8), alpha, band) == MattingErrors(0, 0, 0)
 
 
 def test_command_prints_the_table_and_draws_the_sheet(

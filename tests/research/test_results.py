@@ -17,9 +17,9 @@ from PIL import Image
 
 from research import ablation, results
 from research.comparison import FIGURES, SYSTEMS
-from research.preference import Score
+from research.preference import PreferenceScore
 from research.published import PUBLISHED
-from research.results import QUESTIONS, Difference, Results, compare, make_page
+from research.results import QUESTIONS, GainDifference, Results, compare, make_page
 from s2am_engine.models.model_store import DEFAULT_MODEL, LIGHT_MODEL, SUBJECT_MODEL, find_model, list_models
 from s2am_engine.training.recolor_settings import KINDS
 from s2am_engine.training.training_data import PAIR_SOURCES
@@ -90,7 +90,7 @@ def test_compare_pairs_images() -> None:
     ],
 )
 def test_difference_verdict(mean: float, margin: float, verdict: str) -> None:
-    assert Difference(mean, margin).verdict == verdict
+    assert GainDifference(mean, margin).verdict == verdict
 
 
 def test_questions_refer_to_trained_systems() -> None:
@@ -178,7 +178,7 @@ def test_ablation_groups_cover_every_kind_once() -> None:
 
 
 def test_make_page_has_a_section_about_preferences_if_there_are_any() -> None:
-    scores = [Score("mine", 0.5, 0.2, 0.8, 0.62, 40), Score("yours", -0.5, -0.8, -0.2, 0.38, 40)]
+    scores = [PreferenceScore("mine", 0.5, 0.2, 0.8, 0.62, 40), PreferenceScore("yours", -0.5, -0.8, -0.2, 0.38, 40)]
     page = make_page(fake_results(), left_out(), scores)
     assert "| mine | +0.50 | +0.20 to +0.80 | 62% | 40 |" in page
     assert "natural" in page

@@ -22,10 +22,9 @@ from s2am_engine.cli.training import ProgressDisplay, describe_recognition
 from s2am_engine.errors import EngineError
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.models.model_files import delete_model
-from s2am_engine.models.model_store import ADJUSTABLE_NETWORKS, Card, find_model, list_models, load_network, write_card
+from s2am_engine.models.model_store import Card, find_model, list_models, load_network, write_card
 from s2am_engine.networks import personal
-from s2am_engine.networks.curves import CurvesAndMatrixNetwork
-from s2am_engine.networks.registry import NETWORKS, build_network
+from s2am_engine.networks.registry import build_network
 from s2am_engine.training import (
     adjustment_training,
     cross_validation,
@@ -39,7 +38,7 @@ from s2am_engine.training.encoded_pairs import EncodedPairs, encode_batch
 from s2am_engine.training.events import Phase, TrainingEvent
 from s2am_engine.training.fine_tuned_model import training_size
 from s2am_engine.training.finetune import FineTuneSettings, finetune
-from s2am_engine.training.gain import Compared, Errors, Interval, Verdict
+from s2am_engine.training.gain import ColorErrors, FineTuningScores, Interval, Verdict
 from s2am_engine.training.held_out_sheet import HeldOutSheet
 from s2am_engine.training.loaded_pairs import LoadedPair
 from s2am_engine.training.run_folder import half_precision
@@ -102,16 +101,16 @@ def photos(photo_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return photo_folder
 
 
-def tune(photos: Path, base: str, minutes: float = 60, **more: Any) -> tuning.FineTuned:
+def tune(photos: Path, base: str, minutes: float = 60, **more: Any) -> tuning.FineTuneResult:
     """Fine-tune on the CPU without further threads; in an hour, all that the fixture allows is done."""
     callbacks = {name: more.pop(name) for name in ("report", "now") if name in more}
     return finetune(FineTuneSettings(photos, "mine", base, minutes, device="cpu", workers=0, **more), **callbacks)
 
 
-def compared(saved: float, low: float, psnr: float = 0.1) -> Compared:
+def compared(saved: float, low: float, psnr: float = 0.1) -> FineTuningScores:
     """A comparison with a relative gain, the lower end of its interval, and a gain of PSNR."""
-    before, after = Errors(100, 30), Errors(100 * (1 - saved), 30 + psnr)
-    return Compared(before, before, after, 16, 8, Interval(low, 2 * saved - low), Interval(psnr, psnr))
+    before, after = ColorErrors(100, 30), ColorErrors(100 * (1 - saved), 30 + psnr)
+    return FineTuningScores(before, before, after, 16, 8, Interval(low, 2 * saved - low), Interval(psnr, psnr))
 
 
 @pytest.fixture
@@ -297,7 +296,7 @@ def test_finetune_command_reports_gain_interval_likeness_and_sheet(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Compared, "of", lambda _: compared(0.2, 0.1))
+    monkeypatch.setattr(FineTuningScores, "of", lambda _: compared(0.2, 0.1))
     monkeypatch.setattr(cross_validation, "share", lambda chosen: 0.92)
     code, out, _ = run(capsys, "finetune", photos, "--name", "mine", "--base", base)
     assert code == 0
@@ -326,12 +325,6 @@ def test_finetune_command_announces_an_early_end(capsys: pytest.CaptureFixture[s
 def test_training_size_is_small_where_possible(name: str, size: int) -> None:
     model = find_model(name)
     assert training_size(model.card, fine_tuned_model.load_adjustable(model)) == size
-
-
-def test_adjustable_networks_predict_curves_and_a_matrix() -> None:
-    with torch.device("meta"):
-        suitable = {name for name in NETWORKS if isinstance(build_network(name), CurvesAndMatrixNetwork)}
-    assert suitable == set(ADJUSTABLE_NETWORKS)
 
 
 def test_finetune_keeps_the_model_if_the_sheet_fails(

@@ -10,8 +10,8 @@ import pytest
 
 from s2am_engine.training.gain import (
     SENTENCES,
-    Compared,
-    Errors,
+    ColorErrors,
+    FineTuningScores,
     PairScores,
     Verdict,
     judge,
@@ -22,13 +22,17 @@ from s2am_engine.training.gain import (
 
 def pair(photograph: int, before: float, after: float) -> PairScores:
     """Scores of a pair with these color errors."""
-    untouched, first, second = (Errors(error, 10 * math.log10(255**2 / error)) for error in (2 * before, before, after))
+    untouched, first, second = (
+        ColorErrors(error, 10 * math.log10(255**2 / error)) for error in (2 * before, before, after)
+    )
     return PairScores(f"photograph {photograph}", untouched, first, second)
 
 
-def compare(gains: np.ndarray, pairs: int = 1) -> Compared:
+def compare(gains: np.ndarray, pairs: int = 1) -> FineTuningScores:
     """Compare pairs whose color error becomes smaller by these shares, one for each photograph."""
-    return Compared.of([pair(index, 100, 100 * (1 - gain)) for index, gain in enumerate(gains) for _ in range(pairs)])
+    return FineTuningScores.of(
+        [pair(index, 100, 100 * (1 - gain)) for index, gain in enumerate(gains) for _ in range(pairs)]
+    )
 
 
 def test_compared_intervals_contain_the_mean() -> None:
@@ -67,14 +71,14 @@ def test_compared_one_photograph_has_no_interval() -> None:
         (compare(np.linspace(0.1, 0.3, 8)), compare(np.full(8, -0.02)), Verdict.WORSE_ON_OTHERS),
     ],
 )
-def test_judge(style: Compared, others: Compared, verdict: Verdict) -> None:
+def test_judge(style: FineTuningScores, others: FineTuningScores, verdict: Verdict) -> None:
     assert judge(style, others) is verdict
 
 
 def test_judge_finds_contradictions_of_fmse_and_psnr() -> None:
     """The largest errors of each photograph became smaller, most others larger."""
     pairs = [pair(index, *errors) for index in range(8) for errors in ((1000, 700), (10, 14), (12, 16), (15, 20))]
-    found = Compared.of(pairs)
+    found = FineTuningScores.of(pairs)
     assert found.fmse_saved > 0 > found.psnr_gained
     assert judge(found, compare(np.zeros(8))) is Verdict.CONTRADICTORY
 

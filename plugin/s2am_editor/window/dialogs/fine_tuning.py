@@ -21,10 +21,10 @@ from s2am_engine.models.model_files import check_free, delete_model
 
 if TYPE_CHECKING:
     from s2am_engine.training.events import EventCallback, TrainingEvent
-    from s2am_engine.training.finetune import FineTuned, FineTuneSettings
+    from s2am_engine.training.finetune import FineTuneResult, FineTuneSettings
     from s2am_engine.training.photo_cache import Skipped
 
-    Trainer = Callable[[FineTuneSettings, EventCallback], FineTuned]
+    Trainer = Callable[[FineTuneSettings, EventCallback], FineTuneResult]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class TrainingSamples:
 class FineTuneOutcome:
     """Result of fine-tuning."""
 
-    result: FineTuned
+    result: FineTuneResult
     sheet: QImage  # held-out photos before and after
 
 
