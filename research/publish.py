@@ -26,6 +26,7 @@ from s2am_engine.models.model_store import BUNDLED, Card, find_model, load_netwo
 from s2am_engine.models.network_graph import find_graph
 from s2am_engine.networks.light import LightNetwork
 from s2am_engine.networks.subject import SubjectNetwork
+from s2am_engine.networks.tasks import Task, task_of
 from s2am_engine.training.detector_evaluation import evaluate_detector
 from s2am_engine.training.evaluation import evaluate_harmonizers
 from s2am_engine.training.metrics import mean
@@ -82,12 +83,13 @@ def add_figures(name: str, datasets: Sequence[Path], folder: Path) -> Card:
 
 def measure(name: str, benchmark: Path) -> dict[str, Any]:
     """Return a model's mean scores on a data set."""
-    network = load_network(find_model(name))
+    model = find_model(name)
+    network = load_network(model)
     if isinstance(network, SubjectNetwork):
         return evaluate_subjects(benchmark, SubjectSelector(name, "cpu"))[0].figures()
     if isinstance(network, LightNetwork):
         return score_composites(benchmark)[0].describe()
-    if network.is_detector:
+    if task_of(model.card.network) is Task.MASK_PREDICTION:
         measured = evaluate_detector(benchmark, Detector(name, "cpu"))
         means = {key: round(value, 4) for key, value in mean(measured.images).describe().items() if value is not None}
         return means | {"pictures": len(measured.names)}

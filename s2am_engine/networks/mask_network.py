@@ -20,7 +20,6 @@ class MaskNetwork(PaintNetwork):
     """
 
     mask_free = True
-    is_detector = True
     steepness: ClassVar[float] = 1.0  # factor of the mask's logits at inference; more than 1 gives harder edges
 
     @abstractmethod

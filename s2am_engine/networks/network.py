@@ -39,7 +39,6 @@ class Network(nn.Module, ABC):
     disagreement_penalty: float = 8.0
     # Scales of the augmented views relative to the training size; the network input has the largest.
     input_scales: tuple[float, ...] = (1.0,)
-    is_detector: ClassVar[bool] = False  # whether it only predicts masks
 
     def forward(self, composite: Tensor, mask: Tensor) -> Tensor:
         """Predict for a batch of composites.

@@ -15,7 +15,7 @@ class Task(Enum):
     LIGHT_PREDICTION = "predict local light"
 
 
-_TASKS = {
+TASKS = {
     "concord": Task.ADJUSTABLE_HARMONIZATION,
     "connoisseur": Task.ADJUSTABLE_HARMONIZATION,
     "dissonance": Task.MASK_PREDICTION,
@@ -27,4 +27,4 @@ _TASKS = {
 
 def task_of(network: str) -> Task:
     """Return the task of a network, also of one that this version lacks."""
-    return _TASKS.get(network, Task.HARMONIZATION)
+    return TASKS.get(network, Task.HARMONIZATION)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from s2am_engine.errors import TrainingError
+from s2am_engine.networks.mask_network import MaskNetwork
 from s2am_engine.networks.network import Network, TrainingOutput
 from s2am_engine.networks.parameter_names import current_name
 from s2am_engine.networks.unet import PatchDiscriminator
@@ -195,7 +196,7 @@ def gains(network: Network, batches: list[Batch]) -> Tensor:
     """
     found = []
     for batch in batches:
-        if network.is_detector:
+        if isinstance(network, MaskNetwork):
             where, whether = network(batch.composite, batch.mask)[:, 3:].split(1, dim=1)
             found.append(iou(where * (whether > 0.5), batch.mask).cpu())
             continue

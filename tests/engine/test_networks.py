@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from s2am_engine.networks.encoder_decoder import EncoderDecoder
+from s2am_engine.networks.mask_network import MaskNetwork
 from s2am_engine.networks.network import MapNetwork, Network
 from s2am_engine.networks.registry import build_network
 from s2am_engine.networks.s2crnet import LABELS, S2CRNet
@@ -129,7 +130,7 @@ def test_networks_gradients_reach_every_parameter(name: str) -> None:
     else:
         answers = network(composite, mask)
     seen = network.render(answers, composite)
-    if network.is_detector:  # which is trained by its masks
+    if isinstance(network, MaskNetwork):  # which is trained by its masks
         seen = network.forward_training(composite, mask).masks
     torch.stack([one.square().mean() for one in seen]).sum().backward()
     gradients = {
@@ -151,8 +152,9 @@ def test_networks_accept_any_size(name: str, shape: tuple[int, int]) -> None:
     if isinstance(network, MapNetwork):
         assert answers.shape == (1, small_network(name).eval()(*pictures(48, count=1)).shape[1])
     else:
-        found = 2 if network.is_detector else int(network.mask_free or name == LIGHT)  # a mask and a presence; gains
-        assert answers.shape == (1, 3 + found, *shape)
+        # besides colors: a mask and a presence; or gains
+        channels = 2 if isinstance(network, MaskNetwork) else int(network.mask_free or name == LIGHT)
+        assert answers.shape == (1, 3 + channels, *shape)
     assert painted.shape == composite.shape
     assert torch.isfinite(answers).all()
     assert float(painted.min()) >= 0

@@ -16,6 +16,7 @@ from s2am_engine.models.model_store import find_model, load_network
 from s2am_engine.networks import registry
 from s2am_engine.networks.connoisseur import CONNOISSEUR_RECIPE
 from s2am_engine.networks.spec import NetworkSpec
+from s2am_engine.networks.tasks import TASKS, Task
 from s2am_engine.training.photo_cache import Photograph
 from s2am_engine.training.run_folder import WEIGHTS_FILE, write_settings
 from s2am_engine.training.train import card_of
@@ -69,7 +70,7 @@ def test_measure_gives_the_scores_of_a_detector(
     whole = np.ascontiguousarray(pixels[..., ::-1])  # nothing in it is blue
     for name, pasted in (("found", pixels), ("missed", whole)):
         write_pair(tmp_path, name, pasted, mask, whole)
-    monkeypatch.setattr(Spotter, "is_detector", True)
+    monkeypatch.setitem(TASKS, "spotter", Task.MASK_PREDICTION)
     monkeypatch.setitem(registry.NETWORKS, "spotter", NetworkSpec("spotter", Spotter, "for tests", None, None))
     write_fake_model(no_personal_models, "mine", "spotter")
     figures = measure("mine", tmp_path)
