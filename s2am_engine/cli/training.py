@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from s2am_engine.training.gain import FineTuningScores
     from s2am_engine.training.photo_cache import Skipped
     from s2am_engine.training.recipes import Recipe
-    from s2am_engine.training.train import Plan
+    from s2am_engine.training.train import TrainingPlan
     from s2am_engine.training.training_data import PairOptions
 
 SETTINGS = ("steps", "minutes", "batch", "size", "learning_rate", "schedule", "adversarial", "clip", "average")
@@ -375,7 +375,7 @@ def describe_recognition(found: LikenessQuality) -> str:
     )
 
 
-def new_run(options: argparse.Namespace) -> tuple[Path, Plan]:
+def new_run(options: argparse.Namespace) -> tuple[Path, TrainingPlan]:
     """Return folder and plan of a new run."""
     from s2am_engine.training.train import make_plan
 
@@ -387,9 +387,9 @@ def new_run(options: argparse.Namespace) -> tuple[Path, Plan]:
     return options.folder or Path("runs") / options.network, plan
 
 
-def resumed_run(options: argparse.Namespace) -> tuple[Path, Plan]:
+def resumed_run(options: argparse.Namespace) -> tuple[Path, TrainingPlan]:
     """Return folder and plan of an existing run, with another number of steps or minutes if given."""
-    from s2am_engine.training.train import Plan
+    from s2am_engine.training.train import TrainingPlan
 
     folder = options.folder or (Path("runs") / options.network if options.network else None)
     if folder is None:
@@ -397,7 +397,7 @@ def resumed_run(options: argparse.Namespace) -> tuple[Path, Plan]:
     for name in ("recipe", "name", "start", "loss", "mixed_precision", *PAIR_OPTIONS, *SETTINGS, *NETWORK_OPTIONS):
         if name not in RESUMABLE and getattr(options, name) is not None:
             raise UsageError(f"--{name.replace('_', '-')} cannot change when a run is resumed")
-    plan = Plan.read(folder)
+    plan = TrainingPlan.read(folder)
     changes = given(options, *RESUMABLE)
     if changes:
         plan = dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, **{"minutes": None} | changes))

@@ -43,13 +43,13 @@ from s2am_engine.training.run_folder import (
 )
 from s2am_engine.training.subject_photographs import SubjectPhotographs, find_subjects
 from s2am_engine.training.trainer import FitResult, Trainer, default_workers
-from s2am_engine.training.training_data import Data, PairOptions, open_data
+from s2am_engine.training.training_data import PairOptions, TrainingData, open_data
 
 LICENSE = "GPL-3.0-or-later"
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """Settings of a training, stored in the run's folder for resuming."""
 
     network: str
@@ -67,7 +67,7 @@ class Plan:
         return own | {"start": self.start} | self.pairs.to_json() | self.recipe.to_json()
 
     @classmethod
-    def read(cls, folder: Path) -> Plan:
+    def read(cls, folder: Path) -> TrainingPlan:
         """Read the plan of a run.
 
         Raises:
@@ -81,7 +81,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainingResult:
     """Result of a training."""
 
     model: Model
@@ -97,7 +97,7 @@ def make_plan(
     seed: int = 0,
     start: str = "",
     pairs: PairOptions | None = None,
-) -> Plan:
+) -> TrainingPlan:
     """Check and complete the settings of a training.
 
     Args:
@@ -122,22 +122,22 @@ def make_plan(
     check_free(chosen)
     if start:
         find_model(start)
-    return Plan(network, data.resolve(), chosen, recipe, seed, start=start, pairs=pairs or PairOptions())
+    return TrainingPlan(network, data.resolve(), chosen, recipe, seed, start=start, pairs=pairs or PairOptions())
 
 
 def train(
-    plan: Plan,
+    plan: TrainingPlan,
     folder: Path,
     *,
     resume: bool = False,
     device: str = "auto",
     workers: int | None = None,
     report: EventCallback = ignore_events,
-) -> Trained | None:
+) -> TrainingResult | None:
     """Train, and make a personal model of the best weights.
 
     Args:
-        plan: the settings; to resume a run, `Plan.read(folder)`, possibly with more steps or minutes.
+        plan: the settings; to resume a run, `TrainingPlan.read(folder)`, possibly with more steps or minutes.
         folder: the run's.
         resume: continue the run in the folder.
         device: `auto`, `cpu`, `cuda` …
@@ -172,7 +172,7 @@ def train(
         return finish(plan, folder, result, data) if group.is_main else None
 
 
-def train_decoder(plan: Plan, folder: Path, *, resume: bool, report: EventCallback) -> Trained:
+def train_decoder(plan: TrainingPlan, folder: Path, *, resume: bool, report: EventCallback) -> TrainingResult:
     """Train the decoder of a network that selects subjects, on the CPU; arguments and errors are those of `train`."""
     if resume:
         raise TrainingError(
@@ -196,7 +196,7 @@ def train_decoder(plan: Plan, folder: Path, *, resume: bool, report: EventCallba
     return describe_and_add(plan, folder, result, what, f"mean IoU of {result.gain:.3f} held out")
 
 
-def initial_network(plan: Plan) -> Network:
+def initial_network(plan: TrainingPlan) -> Network:
     """Build the network of a plan with the weights that it starts from.
 
     Raises:
@@ -208,7 +208,7 @@ def initial_network(plan: Plan) -> Network:
     return network
 
 
-def starting_weights(plan: Plan, network: Network) -> dict[str, Tensor]:
+def starting_weights(plan: TrainingPlan, network: Network) -> dict[str, Tensor]:
     """Return the weights shared with the model to start from, and pretrained weights for the rest.
 
     Raises:
@@ -228,7 +228,7 @@ def starting_weights(plan: Plan, network: Network) -> dict[str, Tensor]:
     return trunk_weights(network, known=shared) | shared
 
 
-def prepare_run(folder: Path, plan: Plan, *, resume: bool) -> None:
+def prepare_run(folder: Path, plan: TrainingPlan, *, resume: bool) -> None:
     """Make a run's folder and write its plan.
 
     Raises:
@@ -240,12 +240,12 @@ def prepare_run(folder: Path, plan: Plan, *, resume: bool) -> None:
     write_settings(folder, plan.to_json())
 
 
-def finish(plan: Plan, folder: Path, result: FitResult, data: Data) -> Trained:
+def finish(plan: TrainingPlan, folder: Path, result: FitResult, data: TrainingData) -> TrainingResult:
     """Make a model of a run's best weights."""
     return describe_and_add(plan, folder, result, data.description, f"{result.gain:+.2f} dB held out")
 
 
-def describe_and_add(plan: Plan, folder: Path, result: FitResult, data: str, measured: str) -> Trained:
+def describe_and_add(plan: TrainingPlan, folder: Path, result: FitResult, data: str, measured: str) -> TrainingResult:
     """Make a model of a run's best weights.
 
     Args:
@@ -264,7 +264,7 @@ def describe_and_add(plan: Plan, folder: Path, result: FitResult, data: str, mea
     card, weights = card_of(folder, plan.name, texts)
     before = find_cards().get(plan.name)
     own = before is not None and read_model(before).card.training.get("run") == plan.run
-    return Trained(add_model(card, weights, replace=own), result.gain, result.steps)
+    return TrainingResult(add_model(card, weights, replace=own), result.gain, result.steps)
 
 
 def card_of(run: Path, name: str, texts: Mapping[str, Any], input_size: int | None = None) -> tuple[Card, bytes]:

@@ -81,7 +81,7 @@ class PairOptions:
 
 
 @dataclass(frozen=True)
-class Data:
+class TrainingData:
     """Training pairs and held-out batches."""
 
     pairs: PairSource
@@ -141,7 +141,7 @@ def open_data(
     group: ProcessGroup,
     report: EventCallback = ignore_events,
     options: PairOptions | None = None,
-) -> Data:
+) -> TrainingData:
     """Prepare a folder for training.
 
     Args:
@@ -170,7 +170,7 @@ def open_data(
     without_scenes = replace(factory, options=replace(options, scenes=None))
     held_out = without_scenes.source(validation, HELD_OUT_SEED, unseen, crop=False)
     skipped = photographs.skipped + validation.skipped
-    return Data(
+    return TrainingData(
         pairs, make_held_out(held_out), f"{len(photographs) + len(validation)} photographs of {folder}", skipped
     )
 
@@ -266,7 +266,7 @@ def load_splits(folder: Path, recipe: Recipe, report: EventCallback) -> tuple[Ca
     return train, validation
 
 
-def open_pairs(folder: Path, recipe: Recipe, seed: int) -> Data:
+def open_pairs(folder: Path, recipe: Recipe, seed: int) -> TrainingData:
     """Prepare ready pairs; a twentieth of the photographs is held out."""
     pairs = find_pairs(folder, "train")
     held_out = [pair for pair in pairs if is_held_out(pair)]
@@ -279,7 +279,7 @@ def open_pairs(folder: Path, recipe: Recipe, seed: int) -> Data:
         )
     validation = make_held_out(PairReader(recipe.size, recipe.batch, HELD_OUT_SEED, pairs=held_out))
     reader = PairReader(recipe.size, recipe.batch, seed + 1, pairs=rest)
-    return Data(reader, validation, f"{len(pairs)} pairs of {folder}")
+    return TrainingData(reader, validation, f"{len(pairs)} pairs of {folder}")
 
 
 def is_held_out(pair: Pair) -> bool:

@@ -27,7 +27,7 @@ from s2am_engine.training import train as training
 from s2am_engine.training.events import Phase, TrainingEvent
 from s2am_engine.training.pretrained import trunk_weights
 from s2am_engine.training.run_folder import CHECKPOINT_FILE, load_checkpoint, read_log
-from s2am_engine.training.train import Plan, make_plan, train
+from s2am_engine.training.train import TrainingPlan, make_plan, train
 from tests.engine.networks import OURS, pictures
 from tests.engine.test_cli import failed, run
 from tests.folders import redirect_cache
@@ -81,7 +81,7 @@ def test_train_starts_from_a_models_weights(photos: Path, tmp_path: Path, capsys
     with torch.no_grad():
         begun, concord = (load_network(one)(*inputs) for one in (found.model, find_model("concord")))
     torch.testing.assert_close(begun, concord, atol=2e-3, rtol=0)
-    assert Plan.read(tmp_path / "run").start == "concord"
+    assert TrainingPlan.read(tmp_path / "run").start == "concord"
     with pytest.raises(EngineError, match="“reinhard” shares no layer with “concord”"):
         train(make_plan("concord", photos, TINY, start="reinhard"), tmp_path / "other")
     line = ("train", "--network", "concord", "--data", photos, "--folder", tmp_path / "third", "--start", "nobody")
@@ -116,7 +116,7 @@ def test_train_resumes_and_replaces_its_model(photos: Path, tmp_path: Path) -> N
     train(make_plan("concord", photos, TINY), tmp_path / "run")
     with pytest.raises(EngineError, match="already holds a run"):
         train(make_plan("concord", photos, TINY), tmp_path / "run")
-    plan = Plan.read(tmp_path / "run")
+    plan = TrainingPlan.read(tmp_path / "run")
     assert plan.recipe == TINY
     longer = dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, steps=6))
     found = train(longer, tmp_path / "run", resume=True)
@@ -139,14 +139,14 @@ def test_train_canceled_keeps_the_run(photos: Path, tmp_path: Path) -> None:
         train(plan, tmp_path / "run", report=cancel)
     with pytest.raises(EngineError, match="no model “my-concord”"):
         find_model("my-concord")
-    found = train(Plan.read(tmp_path / "run"), tmp_path / "run", resume=True)
+    found = train(TrainingPlan.read(tmp_path / "run"), tmp_path / "run", resume=True)
     assert found is not None
     assert found.steps == 40
 
 
 def test_plan_read_reports_a_missing_run(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="holds no run"):
-        Plan.read(tmp_path)
+        TrainingPlan.read(tmp_path)
     with pytest.raises(EngineError, match="is not a folder: name one"):
         make_plan("concord", tmp_path / "nowhere", TINY)
 
@@ -184,7 +184,7 @@ def test_train_command_passes_every_option(
 def test_train_command_published_recipe(
     photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    began: list[Plan] = []
+    began: list[TrainingPlan] = []
     monkeypatch.setattr(training, "train", lambda plan, *_, **__: began.append(plan))
     line = ["train", "--network", "s2crnet", "--data", photos, "--minutes", "3"]
     assert run(capsys, *line)[0] == run(capsys, *line, "--recipe", "published")[0] == 0
