@@ -58,12 +58,12 @@ def make_private(folder: Path) -> None:
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = folder.lstat()
+        status = folder.lstat()
         if sys.platform != "win32":
-            if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+            if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
                 message = f"The folder {folder} belongs to another user: move it away, then try again."
                 raise BridgeError(message, code="bridge.folder")
-            if stat.S_IMODE(found.st_mode) & 0o077:
+            if stat.S_IMODE(status.st_mode) & 0o077:
                 folder.chmod(0o700)
     except OSError as error:
         message = f"The folder {folder} cannot be created ({error.strerror}): allow writing there, then try again."

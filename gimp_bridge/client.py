@@ -2,8 +2,8 @@
 """The client of the engine process.
 
     engine = EngineClient(read_launcher(folder))
-    found = engine.harmonize(Harmonize(width=512, height=384, pixels=rgba, layer_alpha=alpha))
-    adjusted = engine.adjust(Adjust(color_map=found.color_map, sliders={"strength": 0.8}))
+    response = engine.harmonize(Harmonize(width=512, height=384, pixels=rgba, layer_alpha=alpha))
+    adjusted = engine.adjust(Adjust(color_map=response.color_map, sliders={"strength": 0.8}))
     engine.render(adjusted.color_map, PixelLayout(3000, 2000), PixelSource(read), write)
 
 The engine is started on first use. If it ends during a request, it is started and asked once more.
@@ -153,9 +153,9 @@ class EngineClient:
                 for number, plane in enumerate((silhouette, *layer_masks)):
                     offset = number * request.height * request.width
                     _put_rows(shared, offset, plane, request.width, request.height)
-                found = requests.wait_for(requests.send(request), ShadowRendered, report)
-                size = found.width * found.height * BYTES_OF[request.depth]
-                return found, shared[request.result_offset : request.result_offset + size]
+                rendered = requests.wait_for(requests.send(request), ShadowRendered, report)
+                size = rendered.width * rendered.height * BYTES_OF[request.depth]
+                return rendered, shared[request.result_offset : request.result_offset + size]
 
         return self._retry(do, progress)
 

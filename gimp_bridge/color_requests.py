@@ -112,20 +112,20 @@ class HarmonizeJob:
         )
 
     def _photographs(self) -> list[Image.Image]:
-        found, start = [], 0
+        images, start = [], 0
         sizes = self.request.photograph_sizes
         for width, height in zip(sizes[::2], sizes[1::2], strict=True):
             pixels = np.frombuffer(self.request.photographs, np.uint8, 4 * width * height, start)
-            found.append(Image.fromarray(pixels.reshape(height, width, 4), "RGBA"))
+            images.append(Image.fromarray(pixels.reshape(height, width, 4), "RGBA"))
             start += pixels.size
-        return found
+        return images
 
     def _predict_mask(self, pixels: NDArray[np.uint8], alpha: Plane) -> tuple[Plane, bool]:
         detector = self.models.detector(self.report)
         self.report("Detecting the pasted region")
         with self.models.computing():
-            found = detector.detect(pixels, alpha=alpha, likeliest=self.request.likeliest)
-        return found.mask, found.is_certain
+            detection = detector.detect(pixels, alpha=alpha, likeliest=self.request.likeliest)
+        return detection.mask, detection.is_certain
 
     def _planes(self, data: bytes, *channels: int) -> NDArray[np.uint8]:
         return np.frombuffer(data, np.uint8).reshape(self.request.height, self.request.width, *channels)
@@ -147,7 +147,7 @@ def adjust_color_map(request: Adjust) -> AdjustResult:
     if not request.samples:
         return AdjustResult(color_map=adjusted.to_json())
     matrix, rmse = fit_effect(adjusted, request.samples)
-    numbers = tuple(float(each) for each in matrix.matrix[:, :3].ravel())
+    numbers = tuple(float(number) for number in matrix.matrix[:, :3].ravel())
     return AdjustResult(color_map=adjusted.to_json(), effect=matrix.to_json(), matrix=numbers, rmse=rmse)
 
 

@@ -244,9 +244,9 @@ def list_model_infos() -> protocol.ModelList:
     from s2am_engine.models.model_store import default_model, list_models
 
     infos = [
-        protocol.ModelInfo(name=each.card.name, description=each.card.description, bundled=each.bundled)
-        for each in list_models()
-        if each.card.recolors
+        protocol.ModelInfo(name=model.card.name, description=model.card.description, bundled=model.bundled)
+        for model in list_models()
+        if model.card.recolors
     ]
     default = default_model()
     return protocol.ModelList(models=tuple(sorted(infos, key=lambda info: info.name != default)))

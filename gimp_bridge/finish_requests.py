@@ -39,7 +39,7 @@ def place_windows(request: PlaceWindows) -> WindowsPlaced:
     """Return the places of windows at full resolution."""
     mask = np.frombuffer(request.mask, np.uint8).reshape(request.height, request.width)
     corners = window_positions(mask, (request.full_height, request.full_width))
-    return WindowsPlaced(corners=tuple(each for corner in corners for each in corner))
+    return WindowsPlaced(corners=tuple(coordinate for corner in corners for coordinate in corner))
 
 
 def measure_finish(request: MeasureFinish) -> FinishMeasured:
@@ -54,18 +54,18 @@ def measure_finish(request: MeasureFinish) -> FinishMeasured:
     color_map, scale = ColorMap.from_json(request.color_map), request.full_width / request.width
     around = Surroundings.measure(*reduced).scaled(scale) if mask.any() else None
     shading = predict_shading(*reduced, None, color_map).scaled(scale) if request.light else None
-    found = FinishMeasurement.of(windows, color_map, around)
-    sharpness = found.automatic_sharpness()
-    grain = found.automatic_grain(sharpness if request.sharpness is None else request.sharpness)
+    measurement = FinishMeasurement.of(windows, color_map, around)
+    sharpness = measurement.automatic_sharpness()
+    grain = measurement.automatic_grain(sharpness if request.sharpness is None else request.sharpness)
     light = {"light": shading.automatic} if shading else {}
     return FinishMeasured(
         measured={
-            "measurement": found.to_json(),
+            "measurement": measurement.to_json(),
             "surroundings": around.to_json() if around else None,
             "shading": shading.to_json() if shading else None,
         },
-        automatic=light | {"grain": grain, "sharpness": sharpness, "decontaminate": found.fringe},
-        notes=found.notes,
+        automatic=light | {"grain": grain, "sharpness": sharpness, "decontaminate": measurement.fringe},
+        notes=measurement.notes,
     )
 
 

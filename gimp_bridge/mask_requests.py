@@ -25,11 +25,11 @@ def select_layer_subject(request: SelectSubject, models: ModelCache, report: Rep
     selector = models.subject_selector(request.model, report)
     report("Selecting the subject")
     with models.computing():
-        found = selector.select(
+        subject = selector.select(
             np.ascontiguousarray(rgba[..., :3]), alpha=np.ascontiguousarray(rgba[..., 3]), likeliest=request.likeliest
         )
     return SubjectResponse(
-        mask=found.mask.tobytes(), confidence=found.confidence, certain=found.is_certain, model=found.model
+        mask=subject.mask.tobytes(), confidence=subject.confidence, certain=subject.is_certain, model=subject.model
     )
 
 

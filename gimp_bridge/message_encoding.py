@@ -36,10 +36,10 @@ _MODULES = (
     mask_messages,
 )
 _MESSAGES: Mapping[str, type[Message]] = {
-    each.kind: each
+    member.kind: member
     for module in _MODULES
-    for each in vars(module).values()
-    if isinstance(each, type) and issubclass(each, Message) and each.kind
+    for member in vars(module).values()
+    if isinstance(member, type) and issubclass(member, Message) and member.kind
 }
 
 
@@ -47,12 +47,12 @@ def encode_message(number: int, message: Message) -> bytes:
     """Return a message in bytes; `number` identifies the request that it is or answers."""
     fields: dict[str, Any] = {}
     blobs: dict[str, bytes] = {}
-    for each in dataclasses.fields(message):
-        value = getattr(message, each.name)
+    for field in dataclasses.fields(message):
+        value = getattr(message, field.name)
         if isinstance(value, bytes):
-            blobs[each.name] = value
+            blobs[field.name] = value
         else:
-            fields[each.name] = _to_plain(value)
+            fields[field.name] = _to_plain(value)
     sizes = [[name, len(blob)] for name, blob in blobs.items()]
     header = json.dumps({"number": number, "kind": message.kind, "fields": fields, "blobs": sizes}).encode()
     return b"".join([struct.pack(">I", len(header)), header, *blobs.values()])
@@ -85,8 +85,8 @@ def decode_message(data: bytes) -> tuple[int, Message]:
 
 def _to_plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {each.name: _to_plain(getattr(value, each.name)) for each in dataclasses.fields(value)}
-    return [_to_plain(each) for each in value] if isinstance(value, tuple) else value
+        return {field.name: _to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    return [_to_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
 def _construct(kind: type[Any], values: dict[str, Any]) -> Any:
@@ -104,9 +104,9 @@ def _checked(value: Any, hint: Any) -> Any:
         if value in arguments:
             return value
     elif origin is tuple and isinstance(value, list):
-        return tuple(_checked(each, arguments[0]) for each in value)
+        return tuple(_checked(item, arguments[0]) for item in value)
     elif origin is dict and arguments[1] is float and isinstance(value, dict):
-        return {name: _checked(each, float) for name, each in value.items()}
+        return {name: _checked(item, float) for name, item in value.items()}
     elif dataclasses.is_dataclass(hint) and isinstance(value, dict):
         return _construct(typing.cast("type[Any]", hint), value)
     elif hint is float and type(value) in (int, float):

@@ -84,7 +84,7 @@ class RenderShadow(Message):
         check_sliders(self.sliders, SHADOW_SLIDERS)
         if self.layer_masks < 0:
             raise ValueError("the number of masks must not be negative")
-        if len(self.color) != 3 or not all(0 <= each <= 1 for each in self.color):
+        if len(self.color) != 3 or not all(0 <= channel <= 1 for channel in self.color):
             raise ValueError("a color must be three numbers from 0 to 1")
         if min(self.width, self.height, self.canvas_width, self.canvas_height) < 1 or self.end > MAX_WORKSPACE:
             raise ValueError("silhouette and canvas must have 1 pixel or more, and fit in a workspace")

@@ -28,9 +28,9 @@ def estimate_layer_shadow(request: EstimateShadow) -> ShadowValues:
     if not alpha.any():
         raise MaskError("No visible part of the layer lies on the canvas.", code="mask.empty")
     visible: Plane = np.where(alpha == 0, rgba[..., 3], 0).astype(np.uint8)
-    found = estimate_shadow(np.ascontiguousarray(rgba[..., :3]), Silhouette(alpha), visible)
+    estimate = estimate_shadow(np.ascontiguousarray(rgba[..., :3]), Silhouette(alpha), visible)
     return ShadowValues(
-        sliders=found.shadow.values, color=found.shadow.color, evidence=found.evidence, notes=found.notes
+        sliders=estimate.shadow.values, color=estimate.shadow.color, evidence=estimate.evidence, notes=estimate.notes
     )
 
 

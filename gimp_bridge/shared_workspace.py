@@ -105,8 +105,8 @@ class SharedWorkspace:
         shape = request.height, request.width
         pixels = self._array(np.uint8, 0, (*shape, 4))
         planes = self._array(np.uint8, 4 * request.plane_bytes, (request.plane_count, *shape))
-        found = refine_layer_mask(request, pixels, list(planes), report, check)
-        self._array(np.uint8, request.result_offset, (2, *shape))[:] = found
+        refined = refine_layer_mask(request, pixels, list(planes), report, check)
+        self._array(np.uint8, request.result_offset, (2, *shape))[:] = refined
 
     def close(self) -> None:
         """Unmap and remove the file."""

@@ -79,16 +79,16 @@ class EngineStarter:
             BridgeError: the engine cannot be reached.
         """
         make_private(self.folder)
-        found = self._find()
-        if found:
-            return found
+        channel = self._find()
+        if channel:
+            return channel
         progress("Starting the engine")
         lock = ProcessLock(self.folder / START_LOCK)
         end = time.monotonic() + _START_SECONDS
         while not lock.acquire():  # another client is starting it
-            found = self._find()
-            if found:
-                return found
+            channel = self._find()
+            if channel:
+                return channel
             self._wait(end, progress)
         try:
             return self._find() or self._start(end, progress)
@@ -126,7 +126,7 @@ class EngineStarter:
     def _start(self, end: float, progress: Callable[[str], None]) -> Channel:
         log = self.folder / LOG
         process: subprocess.Popen[bytes] | None = None
-        while not (found := self._find()):
+        while not (channel := self._find()):
             alone = is_unlocked(self.folder / ENGINE_LOCK)
             if process is None:
                 if alone:  # an engine that is ending holds the lock a little longer
@@ -136,7 +136,7 @@ class EngineStarter:
                     raise _startup_error(log, killed=process.returncode < 0)
                 process = None  # another engine was started at the same time
             self._wait(end, progress)
-        return found
+        return channel
 
     def _wait(self, end: float, progress: Callable[[str], None]) -> None:
         if time.monotonic() > end:

@@ -69,7 +69,9 @@ class RenderJob:
                 part = _Rows.around(top, min(rows, height - top), reach, height)
                 strip = self._strip(index % slots * slot, part.above + part.count + part.below)
                 self._fill(shared, strip, top - part.above)
-                pending.append(([self.requests.send(each) for each in self._strip_requests(strip, part)], strip, part))
+                pending.append(
+                    ([self.requests.send(request) for request in self._strip_requests(strip, part)], strip, part)
+                )
             while pending:
                 self._finish(shared, *pending.popleft(), progress)
 

@@ -148,34 +148,34 @@ class BusyMeasurement:
 def measure_sizes(model: str, device: str, progress: Callable[[str], None] | None = None) -> list[Measurement]:
     """Measure the stages and all of them together, on 8-bit images; SHARE and FINISH_SHARE of them are foreground."""
     harmonizer = Harmonizer(model, device)
-    found = []
+    measurements = []
     for width, height in SIZES:
         if progress:
             progress(f"{width} × {height}")
-        found.append(measure_size(harmonizer, width, height))
-    return found
+        measurements.append(measure_size(harmonizer, width, height))
+    return measurements
 
 
 def measure_size(harmonizer: Harmonizer, width: int, height: int, share: float = SHARE) -> Measurement:
     """Measure each stage, and memory, on an image with a share of foreground."""
     pixels, mask = synthetic_image(width, height, share)
-    found = Measurement(width, height)
+    measurement = Measurement(width, height)
     stages = stages_of(harmonizer, pixels, mask)
     for name, stage in stages.items():
-        found.stages[name] = Timing.of(durations(stage, REPEATS)).median
+        measurement.stages[name] = Timing.of(durations(stage, REPEATS)).median
     for name in WHOLE_FINISHES:
         noise_tiles.cache_clear()
         with peak_memory() as growth:
             stages[name]()
-        found.finish_extra_bytes = max(growth[0], found.finish_extra_bytes or 0) if growth else None
+        measurement.finish_extra_bytes = max(growth[0], measurement.finish_extra_bytes or 0) if growth else None
     for name, variant in VARIANTS.items():
         whole = partial(harmonize_variant, harmonizer, *variant(pixels), mask)
-        found.stages[name] = Timing.of(durations(whole, REPEATS)).median
+        measurement.stages[name] = Timing.of(durations(whole, REPEATS)).median
     with peak_memory() as growth:
         result = harmonizer(pixels, mask).render()
     if growth:
-        found.peak_extra_bytes = max(0, growth[0] - result.nbytes)
-    return found
+        measurement.peak_extra_bytes = max(0, growth[0] - result.nbytes)
+    return measurement
 
 
 def measure_busy(model: str, device: str, progress: Callable[[str], None] | None = None) -> BusyMeasurement:
@@ -267,11 +267,11 @@ def finish_stages(result: HarmonizeResult[Any]) -> dict[str, Callable[[], object
     """Return the stages of a finish that follow rendering; the last ones are measuring and all of them together."""
     pixels = result.render()
 
-    def finish(values: Finish, found: FinishMeasurement | None = None) -> None:
+    def finish(values: Finish, measurement: FinishMeasurement | None = None) -> None:
         composite, mask = result.composite.pixels, result.mask
-        needed = found is None or values.decontaminate or values.light_wrap
+        needed = measurement is None or values.decontaminate or values.light_wrap
         around = Surroundings.measure(composite, mask) if needed else None
-        measured = found or FinishMeasurement.of(SampleWindows.of(composite, mask), result.color_map, around)
+        measured = measurement or FinishMeasurement.of(SampleWindows.of(composite, mask), result.color_map, around)
         shading = result.predict_shading() if values.light else None
         Finisher(values, measured, around, shading).apply(pixels, mask)
 
@@ -357,18 +357,19 @@ def proc_status(key: str) -> int | None:
     return None
 
 
-def to_table(found: list[Measurement]) -> str:
+def to_table(measurements: list[Measurement]) -> str:
     """Return a plain-text table, one line for each stage, one column for each size."""
-    lines = [f"{'image':24}" + "".join(f"{f'{item.width}×{item.height}':>20}" for item in found)]
+    lines = [f"{'image':24}" + "".join(f"{f'{item.width}×{item.height}':>20}" for item in measurements)]
     lines += [
-        f"{name:24}" + "".join(f"{item.stages[name] * 1000:17.0f} ms" for item in found) for name in found[0].stages
+        f"{name:24}" + "".join(f"{item.stages[name] * 1000:17.0f} ms" for item in measurements)
+        for name in measurements[0].stages
     ]
     for name, sizes in (
-        ("extra memory", [item.peak_extra_bytes for item in found]),
-        ("extra memory, finish", [item.finish_extra_bytes for item in found]),
+        ("extra memory", [item.peak_extra_bytes for item in measurements]),
+        ("extra memory, finish", [item.finish_extra_bytes for item in measurements]),
     ):
-        cells = [_memory_cell(item, size) for item, size in zip(found, sizes, strict=True)]
-        lines.append(f"{name:24}" + "".join(f"{each:>20}" for each in cells))
+        cells = [_memory_cell(item, size) for item, size in zip(measurements, sizes, strict=True)]
+        lines.append(f"{name:24}" + "".join(f"{cell:>20}" for cell in cells))
     return "\n".join(lines)
 
 

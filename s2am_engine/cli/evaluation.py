@@ -58,11 +58,11 @@ def run_evaluate(options: argparse.Namespace) -> int:
         harmonizers = [Harmonizer(name, options.device) for name in names]
         detector = Detector(device=options.device) if options.auto_mask else None
         measured = EvaluationOptions(options.native, detector, perceptual)
-        found = evaluate_harmonizers(options.dataset, harmonizers, measured, sheet=sheet, progress=progress)
+        evaluation = evaluate_harmonizers(options.dataset, harmonizers, measured, sheet=sheet, progress=progress)
     if options.json:
-        print(json_text(found.to_json() | ({"left_out": left_out} if left_out else {})))
+        print(json_text(evaluation.to_json() | ({"left_out": left_out} if left_out else {})))
     else:
-        print(found.to_table())
+        print(evaluation.to_table())
         if left_out:
             print(f"left out: {left_out}")
         print(f"contact sheet: {file}")
@@ -76,10 +76,13 @@ def run_evaluate_detector(options: argparse.Namespace) -> int:
 
     names = options.model or [model_store.DETECTOR]
     with progress_bar("image") as progress:
-        found = [
+        evaluations = [
             evaluate_detector(options.dataset, Detector(name, options.device), progress=progress) for name in names
         ]
-    print(json_text([one.to_json() for one in found]) if options.json else "\n\n".join(one.to_table() for one in found))
+    if options.json:
+        print(json_text([evaluation.to_json() for evaluation in evaluations]))
+    else:
+        print("\n\n".join(evaluation.to_table() for evaluation in evaluations))
     return 0
 
 
@@ -95,9 +98,11 @@ def run_evaluate_subjects(options: argparse.Namespace) -> int:
     file = choose_output(options.sheet, EVALUATION_SHEET, suffixes=SHEET_SUFFIXES, yes=options.yes)
     selector = SubjectSelector(names[0], options.device)
     with atomic_write(file) as sheet, progress_bar("image") as progress:
-        found, drawn = evaluate_subjects(options.dataset, selector, split=options.split or "val", progress=progress)
+        evaluation, drawn = evaluate_subjects(
+            options.dataset, selector, split=options.split or "val", progress=progress
+        )
         drawn.save(sheet, "PNG")
-    print(json_text(found.to_json()) if options.json else f"{found.to_table()}\ncontact sheet: {file}")
+    print(json_text(evaluation.to_json()) if options.json else f"{evaluation.to_table()}\ncontact sheet: {file}")
     return 0
 
 

@@ -258,10 +258,10 @@ def run_detect(options: argparse.Namespace) -> int:
         detector = Detector(options.model, options.device)
         return detector.detect(image, likeliest=options.likeliest), detector.name
 
-    return write_found(options, source, output, "detecting the foreground", detect)
+    return write_predicted_mask(options, source, output, "detecting the foreground", detect)
 
 
-def write_found(
+def write_predicted_mask(
     options: argparse.Namespace,
     source: Path,
     output: Path,
@@ -286,15 +286,15 @@ def write_found(
         image = load_with_notes(source)
         status(step)
         try:
-            found, model = find(image)
-            mask = invert_mask(found.mask) if options.invert_mask else found.mask
+            predicted, model = find(image)
+            mask = invert_mask(predicted.mask) if options.invert_mask else predicted.mask
             status("refining the edges of the mask")
-            found = dataclasses.replace(found, mask=refine_edges(mask, given_edges(options), image.pixels))
+            predicted = dataclasses.replace(predicted, mask=refine_edges(mask, given_edges(options), image.pixels))
         except (ImageError, MaskError) as error:
             raise with_file_name(error, source) from error
         status(f"writing {output}")
-        save_image(output, limit_alpha(image, found.mask) if cutout else mask_image(found.mask))
-    summary = {"input": str(source), "output": str(output), "model": model} | describe_detection(found)
+        save_image(output, limit_alpha(image, predicted.mask) if cutout else mask_image(predicted.mask))
+    summary = {"input": str(source), "output": str(output), "model": model} | describe_detection(predicted)
     print(json_text(summary) if options.json else output)
     return 0
 
@@ -325,10 +325,10 @@ def run_cutout(options: argparse.Namespace) -> int:
     def select(image: ImageData) -> tuple[SubjectResult, str]:
         from s2am_engine.inference.subject import SubjectSelector  # loads libraries
 
-        found = SubjectSelector(options.model, options.device).select(image, likeliest=options.likeliest)
-        return found, found.model
+        selected = SubjectSelector(options.model, options.device).select(image, likeliest=options.likeliest)
+        return selected, selected.model
 
-    return write_found(options, source, output, "selecting the subject", select, cutout=not options.mask_only)
+    return write_predicted_mask(options, source, output, "selecting the subject", select, cutout=not options.mask_only)
 
 
 def add_bench_arguments(parser: argparse.ArgumentParser) -> None:

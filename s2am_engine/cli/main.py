@@ -60,14 +60,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     log.start_logging("s2am", s2am_engine.__version__)
     notes = NoteHandler(logging.WARNING)
     loggers = [logging.getLogger(name) for name in ("s2am_common", "s2am_engine")]
-    for each in loggers:
-        each.addHandler(notes)
+    for library in loggers:
+        library.addHandler(notes)
     try:
         words = join_negative_numbers(sys.argv[1:] if arguments is None else arguments)
         return run_command(build_parser().parse_args(words))
     finally:
-        for each in loggers:
-            each.removeHandler(notes)
+        for library in loggers:
+            library.removeHandler(notes)
 
 
 def run_command(options: argparse.Namespace) -> int:

@@ -52,32 +52,37 @@ def add_action(actions: Subparsers, name: str, run: Callable[[Any], int], about:
 
 def run_list_models(options: argparse.Namespace) -> int:
     """Run `s2am models`."""
-    found = model_store.list_models()
+    models = model_store.list_models()
     if options.json:
         rows = [
             dataclasses.asdict(model.card) | {"bundled": model.bundled, "style_sheet": style_sheet_of(model) or None}
-            for model in found
+            for model in models
         ]
-        untrained = model_store.untrained_networks(found)
+        untrained = model_store.untrained_networks(models)
         networks = [dataclasses.asdict(network) | {"weights": False} for network in untrained]
         optional = [
-            {"name": one.name, "size": one.size, "license": one.license, "installed": one.is_installed}
-            for one in downloads.DOWNLOADS.values()
+            {
+                "name": download.name,
+                "size": download.size,
+                "license": download.license,
+                "installed": download.is_installed,
+            }
+            for download in downloads.DOWNLOADS.values()
         ]
         summary = {"default": model_store.default_model(), "models": rows, "networks": networks}
         print(json_text(summary | {"downloads": optional}))
         return 0
     print("To harmonize (--model NAME):")
-    print_models(model for model in found if model.card.recolors)
+    print_models(model for model in models if model.card.recolors)
     print("\nFor detecting, selecting and light, used by the commands and options for these:")
-    print_models(model for model in found if not model.card.recolors)
-    for one in downloads.DOWNLOADS.values():
-        origin = "installed" if one.is_installed else "optional"
-        print(model_line(one.name, f"{one.size / 1e6:.1f} MB", origin, one.description))
+    print_models(model for model in models if not model.card.recolors)
+    for download in downloads.DOWNLOADS.values():
+        origin = "installed" if download.is_installed else "optional"
+        print(model_line(download.name, f"{download.size / 1e6:.1f} MB", origin, download.description))
     if options.networks:
         print("\nNetworks that can be trained:")
         # Building these takes seconds, because PyTorch is imported.
-        for network in model_store.untrained_networks(found):
+        for network in model_store.untrained_networks(models):
             print(model_line(network.name, "", "to train", network.description))
     return 0
 

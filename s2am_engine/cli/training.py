@@ -219,22 +219,22 @@ def run_train(options: argparse.Namespace) -> int:
     folder, plan = resumed_run(options) if options.resume else new_run(options)
     try:
         with ProgressDisplay(quiet=options.json) as progress:
-            found = training.train(
+            result = training.train(
                 plan, folder, resume=options.resume, device=options.device, workers=options.workers, report=progress
             )
     except KeyboardInterrupt:
         begun = (folder / SETTINGS_FILE).exists()
         again = f"“s2am train --resume --folder {folder}” resumes it" if begun else "the same command starts again"
         return fail(f"Stopped: {again}.")
-    if found is None:  # the first of several processes prints the result
+    if result is None:  # the first of several processes prints the result
         return 0
-    name = found.model.card.name
+    name = result.model.card.name
     if options.json:
-        summary = {"model": name, "run": str(folder), "steps": found.steps, "gain": found.gain}
+        summary = {"model": name, "run": str(folder), "steps": result.steps, "gain": result.gain}
         print(json_text(summary))
     else:
         unit = "mean IoU of {:.3f} on held-out photographs" if plan.recipe.subjects else "{:+.2f} dB on held-out pairs"
-        print(f"Trained the model “{name}” in {found.steps} steps: {unit.format(found.gain)}.")
+        print(f"Trained the model “{name}” in {result.steps} steps: {unit.format(result.gain)}.")
         curves = "" if plan.recipe.subjects else f"; curves and samples: {folder / 'progress.png'}"
         print(f"Use it with --model {name}{curves}")
     return 0
@@ -284,7 +284,7 @@ def write_pairs(options: argparse.Namespace) -> int:
         else:
             built = build_recolored(options.photos, options.output, options.count, progress=progress, **sizes)
     if not built.pairs:
-        reasons = Counter(one.why for one in built.skipped).most_common(1)
+        reasons = Counter(file.why for file in built.skipped).most_common(1)
         raise TrainingError(
             f"No pair could be made of {options.photos} ({reasons[0][0]}): use other photographs.",
             code="training.no-pairs",
@@ -298,7 +298,7 @@ def print_pairs_summary(
     options: argparse.Namespace, summary: dict[str, Any], skipped: Sequence[Skipped], sentence: str
 ) -> None:
     """Print the result, and list the skipped files."""
-    left_out = [{"path": str(one.path), "why": one.why} for one in skipped]
+    left_out = [{"path": str(file.path), "why": file.why} for file in skipped]
     if options.json:
         print(json_text(summary | {"skipped": left_out}))
     else:
@@ -308,8 +308,8 @@ def print_pairs_summary(
 
 def list_skipped(skipped: Sequence[Skipped]) -> None:
     """Print the skipped files, with the reasons."""
-    for one in skipped:
-        print(f"left out {one.path}: {one.why}", file=sys.stderr)
+    for file in skipped:
+        print(f"left out {file.path}: {file.why}", file=sys.stderr)
 
 
 def run_finetune(options: argparse.Namespace) -> int:
@@ -331,24 +331,24 @@ def run_finetune(options: argparse.Namespace) -> int:
     )
     try:
         with ProgressDisplay(quiet=True) as progress:
-            found = finetune(settings, progress)
+            result = finetune(settings, progress)
     except KeyboardInterrupt:
         return fail("Stopped: the same command continues; no model was made yet.")
     if options.json:
-        print(json_text(found.to_json() | {"sheet": str(sheet)}))
+        print(json_text(result.to_json() | {"sheet": str(sheet)}))
         return 0
-    list_skipped(found.photographs.skipped)
+    list_skipped(result.photographs.skipped)
     print(
-        f"Learned from {len(found.photographs.all)} photographs in {found.seconds / 60:.1f} minutes. "
-        f"Measured on {found.style.pairs} composites, each with photographs that were held out:"
+        f"Learned from {len(result.photographs.all)} photographs in {result.seconds / 60:.1f} minutes. "
+        f"Measured on {result.style.pairs} composites, each with photographs that were held out:"
     )
-    sets = ("this look", found.style), ("other looks", found.others), ("benchmark", found.benchmark)
+    sets = ("this look", result.style), ("other looks", result.others), ("benchmark", result.benchmark)
     for name, compared in sets:
         if compared:
             print(f"  {name:12} {describe_gain(compared)}")
-    print(found.sentence + (f" Use it with --model {found.model.card.name}." if found.model else ""))
-    if found.model:
-        print(describe_recognition(found.recognition))
+    print(result.sentence + (f" Use it with --model {result.model.card.name}." if result.model else ""))
+    if result.model:
+        print(describe_recognition(result.recognition))
     print(f"Before and after: {sheet}")
     return 0
 
@@ -361,16 +361,16 @@ def describe_gain(compared: FineTuningScores) -> str:
     return f"{words}, PSNR {compared.psnr_gained:+.2f} dB"
 
 
-def describe_recognition(found: LikenessQuality) -> str:
+def describe_recognition(quality: LikenessQuality) -> str:
     """Describe on which backgrounds a fine-tuned model is used, in one sentence."""
-    used, others = found.recognized, 1 - found.rejected
+    used, others = quality.recognized, 1 - quality.rejected
     if others > MOST_OTHERS:
         return (
             f"This look is mild: one background hardly shows it. So the model is used on {used:.0%} of backgrounds "
             f"that have it, and on {others:.0%} of others, where its error is that of “other looks” above."
         )
     return (
-        f"It recognizes {used:.0%} of backgrounds with this look. On {found.rejected:.0%} of others, its base model "
+        f"It recognizes {used:.0%} of backgrounds with this look. On {quality.rejected:.0%} of others, its base model "
         "is used."
     )
 

@@ -102,12 +102,12 @@ def measure_training(model: str, device: str, progress: Callable[[str], None] | 
             "learning": lambda step: learn(ready[step % 2], step),
             "together": lambda step: learn(loader.take(), step),
         }
-        found = {}
+        speeds = {}
         for name, stage in stages.items():
             if progress:
                 progress(name)
-            found[name] = measure_speed(stage, recipe.batch, on)
-    return TrainingSpeed(card.name, recipe.size, recipe.batch, str(on), found)
+            speeds[name] = measure_speed(stage, recipe.batch, on)
+    return TrainingSpeed(card.name, recipe.size, recipe.batch, str(on), speeds)
 
 
 def pair_recipe(card: Card) -> Recipe:
@@ -146,11 +146,11 @@ def finish_work(device: torch.device) -> None:
 
 def synthetic_photographs() -> list[Photograph]:
     """Return smooth pictures with grain and one region each, in the size of cached photographs."""
-    found = []
+    photographs = []
     for number in range(PHOTOGRAPHS):
         pixels, _ = synthetic_image(LONG_SIDE, LONG_SIDE * 2 // 3)
         image: NDArray[np.uint8] = np.roll(pixels, number, axis=2)
         height, width, _ = image.shape
         region = elliptic_mask(height, width, 0.1 + 0.4 * number / PHOTOGRAPHS) > 0
-        found.append(Photograph(str(number), image, [region]))
-    return found
+        photographs.append(Photograph(str(number), image, [region]))
+    return photographs

@@ -188,11 +188,11 @@ def detect_foreground(
     predicted = predictor.predict_mask(reduce_image(pixels, alpha, profile, input_size))
     mask = None
     if predicted.presence >= DETECTION_THRESHOLD or likeliest:
-        found = predicted.mask
+        reduced_mask = predicted.mask
         if subject:
             view = reduce_image(pixels, alpha, profile, subject.input_size)
-            found = add_subject(found, subject.predictor.predict_mask(view).mask)
-        mask = enlarge_mask(found, pixels, alpha)
+            reduced_mask = add_subject(reduced_mask, subject.predictor.predict_mask(view).mask)
+        mask = enlarge_mask(reduced_mask, pixels, alpha)
     logger.info(
         "detection in %d×%d with “%s” on %s in %.2f s, confidence %.2f",
         pixels.shape[1],

@@ -53,6 +53,6 @@ class Isnet:
             N×N in [0, 1].
         """
         batch = np.ascontiguousarray(np.moveaxis(image - INPUT_CENTER, 2, 0)[None])
-        found = np.asarray(self._session.run([self._output], {self._input: batch})[0], np.float32)[0, 0]
-        low, high = float(found.min()), float(found.max())
-        return np.asarray((found - low) / max(high - low, LEAST_RANGE), np.float32)
+        prediction = np.asarray(self._session.run([self._output], {self._input: batch})[0], np.float32)[0, 0]
+        low, high = float(prediction.min()), float(prediction.max())
+        return np.asarray((prediction - low) / max(high - low, LEAST_RANGE), np.float32)

@@ -94,7 +94,7 @@ class Predictor:
             ModelError: the network gave no usable result.
         """
         inputs = [network_input, *(references.place_behind(network_input) if references else ())]
-        predictions = [self._predict_views(each) for each in inputs]
+        predictions = list(map(self._predict_views, inputs))
         confidence, combined = predictions[0].confidence, predictions[0].color_map
         if references:
             combined = self._color_map(

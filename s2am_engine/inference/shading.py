@@ -108,10 +108,10 @@ def predict_gains(runner: NetworkRunner, composite: Floats, mask: Floats) -> tup
 
 def crop_box(mask: Mask) -> tuple[int, int, int, int] | None:
     """Return left, top, right and bottom of the network's part of an image; None = there is no foreground."""
-    found = bounding_box(mask)
-    if found is None:
+    box = bounding_box(mask)
+    if box is None:
         return None
-    left, top, right, bottom = found
+    left, top, right, bottom = box
     across, down = ((LIGHT_CROP - 1) / 2 * length for length in (right - left, bottom - top))
     height, width = mask.shape
     return (

@@ -174,8 +174,8 @@ class SubjectSelector:
 def _visible_box(data: ImageData) -> tuple[int, int, int, int]:
     """Return left, top, right and bottom of the visible part of an image; of the whole image if it has none."""
     height, width = data.pixels.shape[:2]
-    found = None if data.alpha is None else bounding_box(data.alpha)
-    return found or (0, 0, width, height)
+    box = None if data.alpha is None else bounding_box(data.alpha)
+    return box or (0, 0, width, height)
 
 
 def no_subject(confidence: float) -> NoSubjectError:

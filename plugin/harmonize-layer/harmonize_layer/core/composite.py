@@ -93,8 +93,10 @@ class LayerComposite:
             reference=self.reference,
             predicted=predicted,
             mask_source=self.mask_source,
-            photographs=b"".join(each.rgba for each in self.photographs),
-            photograph_sizes=tuple(side for each in self.photographs for side in (each.columns, each.rows)),
+            photographs=b"".join(photograph.rgba for photograph in self.photographs),
+            photograph_sizes=tuple(
+                side for photograph in self.photographs for side in (photograph.columns, photograph.rows)
+            ),
             likeliest=likeliest,
             model=model,
         )
@@ -255,9 +257,9 @@ def arrange(
     copy: HostImage, twin: HostLayer, others: Sequence[HostLayer], settings: HarmonizeSettings, image: HostImage
 ) -> None:
     """Show only the layer and its reference in a copy."""
-    for each in every_layer(copy):
-        if each.shows_mask:
-            each.show_pixels()
+    for layer in every_layer(copy):
+        if layer.shows_mask:
+            layer.show_pixels()
     for other in others:
         layer_at(copy, path_of(other)).set_visible(False)
     if settings.reference == "layer":
@@ -268,7 +270,7 @@ def arrange(
 
 def _automatic_mask(image: HostImage, start: StartingPoint) -> MaskSource:
     """Return where the mask comes from: the detector may be needed if there is one layer, or also its original."""
-    layers = [each for each in every_layer(image) if not each.is_group]
+    layers = [layer for layer in every_layer(image) if not layer.is_group]
     only_original = start.original is not None and start.metadata is not None and start.metadata.mask_predicted
     return "layer-or-predicted" if len(layers) == (2 if only_original else 1) else "layer"
 
@@ -290,7 +292,7 @@ def lacks_mask(image: HostImage, layer: HostLayer) -> bool:
     """Return whether a layer has no mask of its own: it is opaque, and another layer is visible."""
     if layer.mask or layer.is_group or load_metadata(layer) or image.selection:
         return False
-    visible = [each for each in every_layer(image) if each.is_visible and not each.is_group]
+    visible = [other for other in every_layer(image) if other.is_visible and not other.is_group]
     return len(visible) > 1 and min(_reduced_alpha(layer)) == _OPAQUE
 
 

@@ -55,7 +55,7 @@ def read_detail(
         The part; None for a group that passes through, which GIMP cannot blend as one layer.
     """
     (layer, *others), composite = layers, predicted.composite
-    others += [each.layer for each in composite.start.shadows]
+    others += [shadow.layer for shadow in composite.start.shadows]
     selection = image.selection if settings.reference != "selection" else None
     with temporary(image.duplicate()) as copy:
         twin = twin_before(copy, layer, composite.start)

@@ -45,12 +45,12 @@ class MeasuredLayer:
     """A finish with its values and what they are based on.
 
     sliders: the values by slider name.
-    found: measurements, automatic values and notes.
+    response: measurements, automatic values and notes.
     origin: position in the image of the part that was measured.
     """
 
     sliders: dict[str, float]
-    found: FinishMeasured
+    response: FinishMeasured
     origin: tuple[int, int]
 
     def at(self, position: tuple[int, int]) -> LayerFinish | None:
@@ -58,7 +58,7 @@ class MeasuredLayer:
         if not any(self.sliders.values()):
             return None
         left, top = (there - origin for there, origin in zip(position, self.origin, strict=True))
-        return LayerFinish(sliders=self.sliders, measured=self.found.measured, left=left, top=top)
+        return LayerFinish(sliders=self.sliders, measured=self.response.measured, left=left, top=top)
 
 
 @dataclass
@@ -104,8 +104,8 @@ class FinishMeter:
                 light=light,
             )
             self._last = wanted, engine.measure_finish(request, progress)
-        found = self._last[1]
-        return MeasuredLayer(chosen.resolved(found.automatic), found, (window.area.x, window.area.y))
+        response = self._last[1]
+        return MeasuredLayer(chosen.resolved(response.automatic), response, (window.area.x, window.area.y))
 
 
 def find_windows(
@@ -182,7 +182,7 @@ def _shown_alone(
     It is the image itself where that shows the layer so, and a copy otherwise.
     """
     (layer, *others), start = layers, composite.start
-    others += [each.layer for each in start.shadows]
+    others += [shadow.layer for shadow in start.shadows]
     if is_shown_alone(layer, others, settings, start) and not composite.subject:
         yield image, layer
         return

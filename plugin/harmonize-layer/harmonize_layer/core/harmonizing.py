@@ -257,9 +257,9 @@ class HarmonizeRun:
         corners = find_windows(self.engine, predicted, self.progress)
         sample = read_sample(sample_steps(self.image, layers, self.settings, predicted, corners))
         meter = FinishMeter(predicted, sample)
-        found = meter.measure(self.engine, self.settings.finish, color_map, self.progress)
+        measured = meter.measure(self.engine, self.settings.finish, color_map, self.progress)
         self.stopwatch.lap("measuring")
-        return found
+        return measured
 
     def _shadow(
         self, layer: HostLayer, composite: LayerComposite, subject: WindowMask | None, staging: HostImage
@@ -271,7 +271,7 @@ class HarmonizeRun:
         with self._source(layer, composite.start) as source:
             position = layer.position if composite.start.original else source.position
             area = PixelArea(*position, *source.size)
-            masks = [plane_rows(each, area) for each in layer_masks(layer)]
+            masks = [plane_rows(mask, area) for mask in layer_masks(layer)]
             masks += [enlarged_rows(self.image, subject, area)] if subject else []
             silhouette = CastingLayer(area, _alpha_rows(source), masks)
             shadow = new_shadow_layer(self.engine, silhouette, values, staging, self.progress)
@@ -349,7 +349,7 @@ class HarmonizeRun:
             window = full_window(self.image.size, PixelArea(*position, *shown.size))
             source = PixelSource(
                 pixels=pixel_rows(shown, position, window),
-                layer_masks=tuple(plane_rows(each, window.area) for each in layer_masks(layer)),
+                layer_masks=tuple(plane_rows(layer_mask, window.area) for layer_mask in layer_masks(layer)),
                 selection=plane_rows(selection, window.area) if selection else None,
                 predicted=enlarged_rows(self.image, WindowMask(mask, composite.window), window.area) if mask else None,
             )
@@ -360,7 +360,7 @@ class HarmonizeRun:
     def _pixel_source(self, layer: HostLayer, area: PixelArea, read: ReadRows, change: LayerChange) -> PixelSource:
         # With refined edges, the mask includes the selection.
         selection = None if change.mask and self.settings.edges else self._limiting_selection
-        masks = [plane_rows(each, area) for each in layer_masks(layer)]
+        masks = [plane_rows(mask, area) for mask in layer_masks(layer)]
         if change.subject:
             masks.append(enlarged_rows(self.image, change.subject, area))
         return PixelSource(

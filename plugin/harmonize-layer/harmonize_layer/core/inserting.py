@@ -48,22 +48,22 @@ def insert_results(image: HostImage, finished: Sequence[FinishedLayer], settings
     """Put all results into the image, in one undo step; return the layers that hold them."""
     results, is_new = [], False
     with image.undo_group():
-        for each in finished:
-            if each.layer.is_floating:
-                each.layer.anchor_as_layer()
-            if each.metadata.result == "effect":
-                _insert_effect(image, each, limit_to_selection=settings.reference != "selection")
-                results.append(each.layer)
-            elif each.metadata.result == "in-place" or each.start.is_own_result:
-                _replace_pixels(image, each)
-                results.append(each.layer)
+        for harmonized in finished:
+            if harmonized.layer.is_floating:
+                harmonized.layer.anchor_as_layer()
+            if harmonized.metadata.result == "effect":
+                _insert_effect(image, harmonized, limit_to_selection=settings.reference != "selection")
+                results.append(harmonized.layer)
+            elif harmonized.metadata.result == "in-place" or harmonized.start.is_own_result:
+                _replace_pixels(image, harmonized)
+                results.append(harmonized.layer)
             else:
-                results.append(_insert_above(image, each, hide_original=settings.hide_original))
+                results.append(_insert_above(image, harmonized, hide_original=settings.hide_original))
                 is_new = True
-            insert_shadow(image, each.layer, each.start, each.metadata, each.shadow)
-            is_new = is_new or each.shadow is not None
-            if each.subject:
-                results[-1].add_mask(enlarged_rows(image, each.subject, area_of(results[-1])))
+            insert_shadow(image, harmonized.layer, harmonized.start, harmonized.metadata, harmonized.shadow)
+            is_new = is_new or harmonized.shadow is not None
+            if harmonized.subject:
+                results[-1].add_mask(enlarged_rows(image, harmonized.subject, area_of(results[-1])))
         if is_new:
             image.select_layers(results)
     return results

@@ -30,10 +30,10 @@ def find_layers(image: HostImage, drawables: Sequence[HostLayer | OtherDrawable]
         if isinstance(drawable, OtherDrawable):
             raise messages.not_a_layer(drawable.name)
         layers[drawable.id] = drawable
-    found = [layer for layer in layers.values() if not any(group.id in layers for group in ancestors(layer))]
-    for layer in found:
+    outermost = [layer for layer in layers.values() if not any(group.id in layers for group in ancestors(layer))]
+    for layer in outermost:
         _check_layer(layer)
-    return found
+    return outermost
 
 
 def _check_layer(layer: HostLayer) -> None:
@@ -54,8 +54,8 @@ def check_locks(layer: HostLayer, changed: Sequence[HostLayer]) -> None:
     Raises:
         LayerError: one of them, or a group around it, is locked.
     """
-    for each in changed:
-        for item in (each, *ancestors(each)):
+    for changed_layer in changed:
+        for item in (changed_layer, *ancestors(changed_layer)):
             if item.is_locked:
                 raise messages.locked(layer.name, item.name)
 
@@ -169,7 +169,7 @@ def is_exposed(layer: HostLayer) -> bool:
         layer.is_plain
         and not (layer.is_floating or layer.other_effects or layer.has_own_effects)
         and all(_is_topmost(item) for item in (layer, *ancestors(layer)))
-        and not any(each.shows_mask for each in every_layer(layer.image))
+        and not any(other.shows_mask for other in every_layer(layer.image))
     )
 
 

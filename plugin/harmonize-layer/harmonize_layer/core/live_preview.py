@@ -265,7 +265,7 @@ class LivePreview:
                 self._show_preview(job, preview)
                 self.adjusted = preview.adjusted
                 if preview.finish:
-                    self._view.show_finish_values(preview.finish.found.automatic)
+                    self._view.show_finish_values(preview.finish.response.automatic)
                 self._requests.show_status()
                 self._view.set_ready(True)
 

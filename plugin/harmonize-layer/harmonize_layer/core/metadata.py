@@ -107,12 +107,12 @@ def earlier_shadows(image: HostImage, metadata: LayerMetadata) -> tuple[EarlierS
     """Return the layers in an image of the shadow that a harmonized layer got: none, one, or also copies of it."""
     if not metadata.shadow_identity:
         return ()
-    found = []
+    shadows = []
     for layer in every_layer(image):
         identity, _, digest = (layer.parasite(SHADOW_PARASITE) or b"").decode("ascii", "replace").partition(" ")
         if identity == metadata.shadow_identity:
-            found.append(EarlierShadow(layer, layer.digest() == digest))
-    return tuple(found)
+            shadows.append(EarlierShadow(layer, layer.digest() == digest))
+    return tuple(shadows)
 
 
 def mark_shadow(layer: HostLayer, identity: str) -> None:

@@ -38,8 +38,8 @@ def read_reference_images(image: HostImage, settings: HarmonizeSettings) -> tupl
     """
     if len(settings.also_match_layers) + len(settings.also_match_files) > MAX_REFERENCES:
         raise messages.too_many_references(MAX_REFERENCES)
-    found = [_read_layer(image, name) for name in settings.also_match_layers]
-    return (*found, *(_read_file(image, file) for file in settings.also_match_files))
+    images = [_read_layer(image, name) for name in settings.also_match_layers]
+    return (*images, *(_read_file(image, file) for file in settings.also_match_files))
 
 
 def reduced_area(size: tuple[int, int], side: int) -> tuple[PixelArea, float]:

@@ -44,8 +44,8 @@ class Presets:
             return {}
         if not isinstance(content, dict):
             return {}
-        found = {name: valid_values(values) for name, values in content.items() if isinstance(values, dict)}
-        return dict(sorted(found.items()))
+        presets = {name: valid_values(values) for name, values in content.items() if isinstance(values, dict)}
+        return dict(sorted(presets.items()))
 
     def save(self, name: str, values: ProcedureValues) -> None:
         """Store the current values under a name, replacing the preset of that name.
@@ -53,7 +53,7 @@ class Presets:
         Raises:
             FileError: the file cannot be written.
         """
-        self._write(self.load() | {name: {each: values.get_property(each) for each in NAMES}})
+        self._write(self.load() | {name: {argument: values.get_property(argument) for argument in NAMES}})
 
     def delete(self, name: str) -> None:
         """Delete a preset. Raises FileError if the file cannot be written."""

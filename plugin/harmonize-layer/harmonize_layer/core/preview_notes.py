@@ -57,7 +57,7 @@ def _finish_notes(layer: HostLayer, job: PreviewJob, preview: Preview) -> list[s
         return [_("The layer effect leaves light, grain, sharpness and edges as they are: choose another result.")]
     if preview.finish is None:
         return []
-    notes = list(preview.finish.found.notes) if job.settings.finish.automatic else []
+    notes = list(preview.finish.response.notes) if job.settings.finish.automatic else []
     composite = job.predicted.composite
     shown = [composite.window] if composite.stack else []
     shown += [preview.detail[0].window] if preview.detail else []

@@ -33,18 +33,18 @@ def restore_effects(image: HostImage, engine: EngineClient, progress: ProgressCa
     Raises:
         S2AMError: the engine failed.
     """
-    found = []
+    missing = []
     for layer in every_layer(image):
         metadata = load_metadata(layer)
         if metadata and lacks_effect(layer):
             request = Adjust(color_map=metadata.color_map, samples=_sample_colors(layer))
-            found.append((layer, effect_gains(layer, engine.adjust(request, progress).matrix)))
-    if found:
+            missing.append((layer, effect_gains(layer, engine.adjust(request, progress).matrix)))
+    if missing:
         with image.undo_group(), image.selected(None, None):
-            for layer, gains in found:
+            for layer, gains in missing:
                 for target in effect_targets(layer):
                     target.append_effects(gains)
-    return len(found)
+    return len(missing)
 
 
 def _sample_colors(layer: HostLayer) -> bytes:

@@ -119,9 +119,9 @@ def slider_arguments() -> list[SliderArgument]:
 
     Those of edges, shadow and finish have none, because the letters are taken.
     """
-    found = [_slider_argument(spec.name, spec, spec.mnemonic) for spec in SLIDERS.values()]
+    arguments = [_slider_argument(spec.name, spec, spec.mnemonic) for spec in SLIDERS.values()]
     further = {**EDGE_ARGUMENTS, **SHADOW_ARGUMENTS, **FINISH_ARGUMENTS}
-    return found + [_slider_argument(name, spec, "") for name, spec in further.items()]
+    return arguments + [_slider_argument(name, spec, "") for name, spec in further.items()]
 
 
 def _slider_argument(name: str, spec: SliderSpec, mnemonic: str) -> SliderArgument:
@@ -165,8 +165,8 @@ class FinishSettings:
 
     def arguments(self, values: Mapping[str, float]) -> dict[str, Any]:
         """Return the values of the procedure's arguments, with the values of `resolved`."""
-        found: dict[str, Any] = {FINISH_SLIDERS[name].option: value for name, value in values.items()}
-        return found | {argument: spec.name in self.automatic for argument, spec in FINISH_AUTOMATIC.items()}
+        arguments: dict[str, Any] = {FINISH_SLIDERS[name].option: value for name, value in values.items()}
+        return arguments | {argument: spec.name in self.automatic for argument, spec in FINISH_AUTOMATIC.items()}
 
 
 NO_FINISH = FinishSettings().arguments({name: spec.default for name, spec in FINISH_SLIDERS.items()})
@@ -218,16 +218,16 @@ def own_values(metadata: LayerMetadata) -> dict[str, Any]:
 
 def valid_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return stored arguments without those that this version does not have; sliders are limited to their ranges."""
-    found: dict[str, Any] = {}
+    valid: dict[str, Any] = {}
     sliders = {**SLIDERS, **EDGE_ARGUMENTS, **SHADOW_ARGUMENTS, **FINISH_ARGUMENTS}
     for name, value in values.items():
         if name in sliders and isinstance(value, int | float):
-            found[name] = min(max(float(value), sliders[name].low), sliders[name].high)
+            valid[name] = min(max(float(value), sliders[name].low), sliders[name].high)
         elif (name in CHOICES and value in CHOICES[name][2]) or (name == "model" and isinstance(value, str)):
-            found[name] = value
+            valid[name] = value
         elif name in ("hide-original", "shadow", "shadow-automatic", *FINISH_AUTOMATIC):
-            found[name] = bool(value)
-    return found
+            valid[name] = bool(value)
+    return valid
 
 
 def read_procedure_settings(values: ProcedureValues, reference_layer: HostLayer | None) -> HarmonizeSettings:

@@ -114,11 +114,11 @@ def new_shadow_layer(
     """
     progress(ProgressUpdate(text="Rendering the shadow"))
     depth: Depth = "u8" if staging.has_8_bits else "u16"
-    found, opacity = _render(engine, silhouette, staging.size, depth, values, progress)
+    rendered, opacity = _render(engine, silhouette, staging.size, depth, values, progress)
     if not opacity:
         return None
-    shadow_area = PixelArea(found.left, found.top, found.width, found.height)
-    return staging.add_filled(shadow_area, found.color, opacity, depth)
+    shadow_area = PixelArea(rendered.left, rendered.top, rendered.width, rendered.height)
+    return staging.add_filled(shadow_area, rendered.color, opacity, depth)
 
 
 def render_shadow_plane(
@@ -143,10 +143,10 @@ def render_shadow_plane(
     columns, rows = composite.window.columns, composite.window.rows
     planes = [bytes_reader(plane, columns) for plane in (composite.layer_alpha, *masks)]
     silhouette = CastingLayer(PixelArea(0, 0, columns, rows), planes[0], planes[1:])
-    found, opacity = _render(engine, silhouette, (columns, rows), "u8", values, progress)
-    part = Window(PixelArea(found.left, found.top, found.width, found.height), 1.0)
+    rendered, opacity = _render(engine, silhouette, (columns, rows), "u8", values, progress)
+    part = Window(PixelArea(rendered.left, rendered.top, rendered.width, rendered.height), 1.0)
     whole = crop_plane(opacity, part, Window(silhouette.area, 1.0)) if opacity else bytes(columns * rows)
-    return ShadowPlane(found.color, whole, composite.window)
+    return ShadowPlane(rendered.color, whole, composite.window)
 
 
 def _render(
@@ -190,11 +190,11 @@ def insert_shadow(
         metadata: of the result.
         shadow: the layer of another image; None = none.
     """
-    for each in start.shadows:
-        if each.is_unchanged:
-            image.remove(each.layer)
+    for earlier in start.shadows:
+        if earlier.is_unchanged:
+            image.remove(earlier.layer)
         else:
-            each.layer.set_visible(False)
+            earlier.layer.set_visible(False)
     if shadow is None:
         return
     above = shadow_neighbor(layer, start)
@@ -211,11 +211,11 @@ def shadow_neighbor(layer: HostLayer, start: StartingPoint) -> HostLayer:
     """
     original = start.original
     is_next = original is not None and _place(original) == (*_place(layer)[:-1], layer.index + 1)
-    found = original if original is not None and is_next else layer
+    neighbor = original if original is not None and is_next else layer
     for group in ancestors(layer):
         if not group.passes_through:
-            found = group
-    return found
+            neighbor = group
+    return neighbor
 
 
 def _place(layer: HostLayer) -> tuple[int, int]:

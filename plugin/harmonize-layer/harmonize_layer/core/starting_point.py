@@ -49,8 +49,12 @@ def _find_original(layer: HostLayer, metadata: LayerMetadata) -> HostLayer | Non
     """Return the layer that a new layer was made from, if neither has been changed since."""
     if not metadata.original:
         return None
-    named = [each for each in every_layer(layer.image) if identity_of(each) == metadata.original]
-    if not named or layer.digest() != metadata.digest:
+    candidates = [candidate for candidate in every_layer(layer.image) if identity_of(candidate) == metadata.original]
+    if not candidates or layer.digest() != metadata.digest:
         return None
-    found = (each for each in named if each.id != layer.id and each.digest() == metadata.original_digest)
-    return next(found, None)
+    originals = (
+        candidate
+        for candidate in candidates
+        if candidate.id != layer.id and candidate.digest() == metadata.original_digest
+    )
+    return next(originals, None)
