@@ -27,7 +27,7 @@ from s2am_engine.finish.noise import (
     noise_at,
     noise_tiles,
 )
-from s2am_engine.finish.scratch import Scratch, repeat_channels, times
+from s2am_engine.finish.scratch import Scratch, repeat_channels, row_parts, times
 from s2am_engine.types import Bytes, Doubles, Floats
 
 _MOST_BANDS = 3
@@ -51,12 +51,15 @@ class AddedGrain:
 
     def __call__(self, colors: Floats, top: int, left: int, scratch: Scratch) -> None:
         """Add noise to colors (h, w, 3) in 8-bit levels of a block at (top, left) of the image, in place."""
-        noise, level = (scratch.floats(name, colors.shape) for name in ("weights", "change"))
-        # The integers are in the memory of the level, which is written later.
-        np.copyto(noise, noise_at(self.tiles, top, left, scratch.array("change", colors.shape, np.int16)))
-        cv2.LUT(repeat_channels(_luma_levels(colors)), self.table, dst=level)
-        cv2.multiply(noise, level, dst=noise)
-        cv2.add(colors, noise, dst=colors)
+        for rows in row_parts(len(colors)):
+            part = colors[rows]
+            noise, level = (scratch.floats(name, part.shape) for name in ("weights", "change"))
+            # The integers are in the memory of the level, which is written later.
+            whole = scratch.array("change", part.shape, np.int16)
+            np.copyto(noise, noise_at(self.tiles, top + rows.start, left, whole))
+            cv2.LUT(repeat_channels(_luma_levels(part)), self.table, dst=level)
+            cv2.multiply(noise, level, dst=noise)
+            cv2.add(part, noise, dst=part)
 
 
 @dataclass(frozen=True)
@@ -111,36 +114,66 @@ class ReducedGrain:
             inner: the part.
             scratch: memory of the thread.
         """
-        # The share of a band's local energy that is noise is reduced, the rest of the band stays as it is.
         pyramid, offsets = _aligned_pyramid(colors, place, inner, len(self.bands))
         noise: Floats | None = None
-        for level in range(len(self.bands) - 1, -1, -1):
-            fine = pyramid[level]
-            part = (slice(0, fine.shape[0]), slice(0, fine.shape[1]))
-            if level == 0:  # only the windows around the inner part
-                down, across = (
-                    slice(max(0, each.start + offset - _LOCAL // 2), each.stop + offset + _LOCAL // 2)
-                    for each, offset in zip(inner, offsets, strict=True)
+        for level in range(len(self.bands) - 1, 0, -1):
+            coarse, fine = pyramid.pop(), pyramid[-1]
+            whole = slice(0, fine.shape[0]), slice(0, fine.shape[1])
+            noise, _ = self._noise(level, fine, coarse, whole, noise, scratch)
+        finished, reach = colors[inner], _LOCAL // 2
+        (down, across), (rows, columns) = offsets, inner
+        coarse, fine = pyramid.pop(), pyramid[-1]
+        waiting = finished[:0], finished[:0]  # the next part's local energy depends on them as they were before
+        for part in row_parts(len(finished)):
+            needed = tuple(
+                slice(max(0, start + offset - reach), stop + offset + reach)
+                for start, stop, offset in (
+                    (rows.start + part.start, rows.start + part.stop, down),
+                    (columns.start, columns.stop, across),
                 )
-                part = down, across
-            # Coarser bands are kept until the next one is added; the finest one is as large as the block.
-            found = _expanded(pyramid.pop(), part, fine.shape, scratch if level == 0 else None, "change")
-            luma = _luma_levels(found)
-            cv2.subtract(fine[part], found, dst=found)
-            spare = scratch.floats("weights", found.shape)
-            times(found, self.bands[level].share(found, luma, spare), out=found, spare=spare)
-            if noise is not None:
-                cv2.add(found, _expanded(noise, part, fine.shape, scratch, "weights"), dst=found)
-            noise = found
-        assert noise is not None
-        removed = scratch.floats("weights", noise.shape)
-        cv2.multiply(noise, cv2.LUT(repeat_channels(luma), self.removed, dst=removed), dst=noise)
-        top, left = (each.start + offset - cut.start for each, offset, cut in zip(inner, offsets, part, strict=True))
-        height, width = (each.stop - each.start for each in inner)
-        finished = colors[inner]
-        return np.asarray(
-            cv2.subtract(finished, noise[top : top + height, left : left + width], dst=finished), np.float32
-        )
+            )
+            found, luma = self._noise(0, fine, coarse, needed, noise, scratch)
+            removed = scratch.floats("weights", found.shape)
+            cv2.multiply(found, cv2.LUT(repeat_channels(luma), self.removed, dst=removed), dst=found)
+            top, left = rows.start + part.start + down - needed[0].start, columns.start + across - needed[1].start
+            found = found[top : top + part.stop - part.start, left : left + finished.shape[1]]
+            np.subtract(*waiting, out=waiting[0])
+            target, last = finished[part], len(found) - reach
+            np.subtract(target[:last], found[:last], out=target[:last])
+            waiting = target[last:], found[last:].copy()
+        np.subtract(*waiting, out=waiting[0])
+        return finished
+
+    def _noise(
+        self,
+        level: int,
+        fine: Floats,
+        coarse: Floats,
+        part: tuple[slice, ...],
+        coarser: Floats | None,
+        scratch: Scratch,
+    ) -> tuple[Floats, Bytes]:
+        """Return the noise (h, w, 3) in a part of a level of the pyramid, and the luma (h, w) without its band.
+
+        It is the share of the band's local energy that is noise.
+
+        Args:
+            level: number of the band.
+            fine: the level.
+            coarse: the next one.
+            part: the part.
+            coarser: the noise in the coarser level; None = there is none.
+            scratch: memory of the thread.
+        """
+        # Coarser bands are kept until the next one is added; the finest one is the largest.
+        found = _expanded(coarse, part, fine.shape, scratch if level == 0 else None, "change")
+        luma = _luma_levels(found)
+        cv2.subtract(fine[part], found, dst=found)
+        spare = scratch.floats("weights", found.shape)
+        times(found, self.bands[level].share(found, luma, spare), out=found, spare=spare)
+        if coarser is not None:
+            cv2.add(found, _expanded(coarser, part, fine.shape, scratch, "weights"), dst=found)
+        return found, luma
 
 
 def _pyramid_reach(count: int) -> int:

@@ -8,6 +8,7 @@ which the other thread may hold.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import cv2
@@ -15,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2am_engine.types import Floats
+
+_ROWS = 64  # of a block that operations on single pixels process at a time, so that their memory is small
 
 
 class Scratch:
@@ -40,6 +43,11 @@ class Scratch:
     def floats(self, name: str, shape: tuple[int, ...]) -> Floats:
         """Return an `array` of float32."""
         return self.array(name, shape, np.float32)
+
+
+def row_parts(count: int, size: int = _ROWS) -> Iterator[slice]:
+    """Yield the parts of `count` rows, or columns, that are processed at a time, `size` of them each."""
+    return (slice(first, min(first + size, count)) for first in range(0, count, size))
 
 
 def repeat_channels(weight: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from s2am_engine.finish.interpolation import interpolate_by_splines
-from s2am_engine.finish.scratch import Scratch, repeat_channels
+from s2am_engine.finish.scratch import Scratch, repeat_channels, row_parts
 from s2am_engine.types import Floats
 
 GAMMA = 2.2
@@ -104,6 +104,12 @@ class Shading:
             The colors.
         """
         scratch = scratch or Scratch()
+        for rows in row_parts(len(colors)):
+            self._apply_to_part(colors[rows], top + rows.start, left, strength, scratch)
+        return colors
+
+    def _apply_to_part(self, colors: Floats, top: int, left: int, strength: float, scratch: Scratch) -> None:
+        """Apply the gains to a part of a block, see `apply`."""
         divisors, wide = (scratch.floats(name, colors.shape) for name in ("change", "weights"))
         factor = self.factors(strength, top, left, *colors.shape[:2])
         inverse = np.reciprocal(factor, out=factor)
@@ -118,7 +124,7 @@ class Shading:
             cv2.add(divisors, repeat_channels(inverse, wide), dst=divisors)
         else:
             repeat_channels(inverse, divisors)
-        return np.asarray(cv2.divide(colors, divisors, dst=colors), np.float32)
+        cv2.divide(colors, divisors, dst=colors)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, from which `from_json` restores the field."""

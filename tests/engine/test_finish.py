@@ -300,7 +300,7 @@ def large() -> tuple[Pixels, NDArray[np.uint8], FinishMeasurement, Surroundings]
     return pixels, mask, FinishMeasurement.of(SampleWindows.of(pixels, mask), None, around), around
 
 
-@pytest.mark.parametrize(("grain", "megabytes"), [(3, 5.5), (-3, 8.5)])
+@pytest.mark.parametrize(("grain", "megabytes"), [(3, 5.0), (-3, 6.5)])
 def test_two_threads_finish_a_large_foreground_in_little_memory(
     grain: int, megabytes: float, large: tuple[Pixels, NDArray[np.uint8], FinishMeasurement, Surroundings]
 ) -> None:
