@@ -130,7 +130,9 @@ class Learner:
 
     def autocast(self) -> torch.autocast:
         """Return the context for mixed precision, if the recipe has it."""
-        return torch.autocast(self.group.device.type, self.precision, self.recipe.mixed_precision)
+        # Without the cache of converted weights: threads share it, and each empties it at the end of its context. The
+        # order in which gradients are rounded and added would depend on that moment.
+        return torch.autocast(self.group.device.type, self.precision, self.recipe.mixed_precision, cache_enabled=False)
 
     @torch.no_grad()
     def update_average(self, step: int) -> None:
