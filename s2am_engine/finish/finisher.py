@@ -29,8 +29,8 @@ from s2am_engine.image.arrays import bounding_box, full_scale
 from s2am_engine.strip_threads import run_in_threads
 from s2am_engine.types import Floats, FractionCallback, Mask, Pixels
 
-_BLOCK_ROWS, _BLOCK_COLUMNS = 128, 256  # the float copies of a block fit the L2 cache
-_SOFT_COLUMNS = 128  # of blocks with soft edges
+# Smaller blocks keep two threads waiting for the interpreter lock, larger ones need more memory.
+_BLOCK_ROWS, _BLOCK_COLUMNS = 256, 384
 _MAX_WORKERS = 8
 
 
@@ -222,19 +222,12 @@ class _FinishJob:
         return self.mask if self.layer_alpha is None else self.layer_alpha
 
     def _blocks(self) -> Iterator[BlockPart]:
-        """Yield the blocks, row after row. Those with soft edges are smaller, as they depend on more around them."""
+        """Yield the blocks, row after row."""
         left, top, right, bottom = self.box
-        height, *widths = (max(each, self.finisher.reach) for each in (_BLOCK_ROWS, _BLOCK_COLUMNS, _SOFT_COLUMNS))
+        height, width = (max(side, self.finisher.reach) for side in (_BLOCK_ROWS, _BLOCK_COLUMNS))
         for row in range(top, bottom, height):
-            rows = slice(row, min(row + height, bottom))
-            column = left
-            while column < right:
-                for width in widths:
-                    block = rows, slice(column, min(column + width, right))
-                    if self._is_opaque(block):
-                        break
-                yield block
-                column = block[1].stop
+            for column in range(left, right, width):
+                yield slice(row, min(row + height, bottom)), slice(column, min(column + width, right))
 
     def _with_surroundings(self, block: BlockPart) -> BlockPart:
         return with_surroundings(block, self.finisher.reach, self.mask.shape)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from s2am_engine.types import Floats
 
-_ROWS = 64  # of a block that operations on single pixels process at a time, so that their memory is small
+_ROWS = 256  # that operations on single pixels process at a time; fewer keep threads waiting for the interpreter lock
 
 
 class Scratch:

@@ -76,7 +76,7 @@ def test_light_does_not_depend_on_blocks_strips_or_threads(monkeypatch: pytest.M
     assert finisher.reach == 0
     results = []
     for size, workers in ((10_000, 1), (41, 3)):
-        for name in ("_BLOCK_ROWS", "_BLOCK_COLUMNS", "_SOFT_COLUMNS"):
+        for name in ("_BLOCK_ROWS", "_BLOCK_COLUMNS"):
             monkeypatch.setattr(finisher_module, name, size)
         results.append(pixels.copy())
         finisher.apply(results[-1], mask, workers=workers)
