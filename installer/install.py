@@ -70,7 +70,7 @@ class InstallOptions:
 
 
 _Step = tuple[str, Callable[[], object]]
-"""What is printed while a step runs, and its function."""
+"""A step of the installation: the text that is printed while it runs, and its function."""
 
 
 class Installer:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What this computer cannot test, found before the tests begin: each with its reason and the command that adds it.
+"""Tests that this computer cannot run, listed before they begin: each with its reason and the command that adds it.
 
 Needs only Python's standard library, like `python3 -m tests`, and is used again for the summary of pytest.
 """

@@ -42,15 +42,10 @@ class MaskNetwork(PaintNetwork):
         """See `Network.render`: nothing is recolored."""
         return [composite]
 
-    def forward_training(
-        self,
-        composite: Tensor,
-        mask: Tensor,
-        frozen: list[Tensor] | None = None,
-    ) -> TrainingOutput:
+    def forward_training(self, composite: Tensor, mask: Tensor, frozen: list[Tensor] | None = None) -> TrainingOutput:
         """See `Network.forward_training`: masks are the fine one, the coarse one, and the presence (B, 1, 1, 1)."""
         check_inputs(composite, mask)
-        return TrainingOutput([composite], [torch.sigmoid(one.float()) for one in self.predict_logits(composite)])
+        return TrainingOutput([composite], [torch.sigmoid(logits.float()) for logits in self.predict_logits(composite)])
 
 
 def upsample_like(x: Tensor, like: Tensor) -> Tensor:

@@ -89,12 +89,7 @@ class Network(nn.Module, ABC):
         """
         return []
 
-    def forward_training(
-        self,
-        composite: Tensor,
-        mask: Tensor,
-        frozen: list[Tensor] | None = None,
-    ) -> TrainingOutput:
+    def forward_training(self, composite: Tensor, mask: Tensor, frozen: list[Tensor] | None = None) -> TrainingOutput:
         """Return everything that losses use.
 
         Args:

@@ -124,12 +124,7 @@ class MaskFreeS2AM(S2AMUNet):
         """See `Network.render`: I_final = I_g ⊗ Up(M_2s) + I ⊗ (1 − Up(M_2s)) (eq. 2)."""
         return [torch.lerp(composite, predictions[:, :3], predictions[:, 3:])]
 
-    def forward_training(
-        self,
-        composite: Tensor,
-        mask: Tensor,
-        frozen: list[Tensor] | None = None,
-    ) -> TrainingOutput:
+    def forward_training(self, composite: Tensor, mask: Tensor, frozen: list[Tensor] | None = None) -> TrainingOutput:
         """See `Network.forward_training`."""
         check_inputs(composite, mask)
         predictions, masks = self.find_and_paint(composite)

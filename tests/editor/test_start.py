@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux leav
 
 @pytest.fixture
 def no_libraries_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether this computer has all libraries makes no difference."""
+    """Replace the check of libraries, so that those of this computer make no difference."""
     monkeypatch.setattr(system_libraries, "is_loadable", lambda file: True)
 
 

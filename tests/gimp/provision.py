@@ -57,7 +57,7 @@ class Host:
 
     @property
     def recipe(self) -> str:
-        """What the folder was made from."""
+        """Checksum of the inputs from which the folder is made."""
         return hashlib.sha256(repr((self.suite, GIMP, DESKTOP)).encode()).hexdigest()
 
     @property

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a GIMP reports about itself when it is run."""
+"""Report of a GIMP about itself when it is run."""
 
 from __future__ import annotations
 

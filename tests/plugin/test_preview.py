@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the dialog shows besides the colors: the shadow, variants, and the harmony of the result."""
+"""Preview of the dialog besides the colors: the shadow, variants, and the harmony of the result."""
 
 from __future__ import annotations
 
