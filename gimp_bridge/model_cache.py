@@ -14,7 +14,7 @@ import numpy as np
 
 import s2am_engine
 from gimp_bridge import protocol
-from s2am_engine.errors import EngineError, ModelError, S2AMError
+from s2am_common.errors import EngineError, ModelError, S2AMError
 from s2am_engine.models import model_store
 from s2am_engine.models.downloads import default_subject_model
 

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from research import console
-from s2am_engine.errors import TrainingError
+from s2am_common.errors import TrainingError
 from s2am_engine.models.model_store import DEFAULT_MODEL, Model, blank_network, find_model, load_network
 from s2am_engine.networks.network import Network
 from s2am_engine.networks.registry import NETWORKS

@@ -25,12 +25,12 @@ from research import console
 from s2am_common.atomic import atomic_write
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.networks.registry import NETWORKS, build_network
+from s2am_engine.networks.spec import Recipe
 from s2am_engine.training.evaluation import Evaluation, EvaluationOptions, evaluate_harmonizers
 from s2am_engine.training.events import TrainingEvent
 from s2am_engine.training.learner import gains
 from s2am_engine.training.pair_source import Batch, PairSource
 from s2am_engine.training.photo_cache import Photograph, load_photographs
-from s2am_engine.training.recipes import Recipe
 from s2am_engine.training.run_folder import Checkpoints, TrainingLog
 from s2am_engine.training.synthetic_pairs import PairMaker
 from s2am_engine.training.trainer import Trainer

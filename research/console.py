@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from s2am_engine.errors import EngineError
+from s2am_common.errors import EngineError
 
 
 def run(work: Callable[[], None], stopped: str = "Stopped; the same command continues.") -> int:

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from research import console
 from s2am_common.atomic import atomic_write
+from s2am_common.errors import EngineError
 from s2am_engine.cli.benchmark import describe_machine, peak_memory, proc_status, synthetic_image
-from s2am_engine.errors import EngineError
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.inference.onnx_runner import OnnxRunner
 

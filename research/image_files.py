@@ -24,13 +24,14 @@ from pathlib import Path
 import numpy as np
 
 from research import console
+from s2am_common.errors import FileError, S2AMError
 from s2am_common.image_formats import WRITABLE_FORMATS, FormatInfo
 from s2am_editor.files.document_io import OPEN_SUFFIXES, PROJECT_SUFFIX, open_document, save_project
 from s2am_editor.render.export import flatten
 from s2am_engine.cli.terminal import progress_bar
-from s2am_engine.errors import FileError, S2AMError
 from s2am_engine.image.arrays import full_scale
-from s2am_engine.image.io import ImageData, load_image, save_image
+from s2am_engine.image.data import ImageData
+from s2am_engine.image.io import load_image, save_image
 
 DOCUMENT_SUFFIXES = (PROJECT_SUFFIX, ".psd", ".psb")
 SECONDS = 60.0

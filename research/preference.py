@@ -29,7 +29,7 @@ from PIL import Image
 
 from research import console
 from s2am_common.atomic import atomic_write
-from s2am_engine.errors import EngineError
+from s2am_common.errors import EngineError
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.training.dataset_readers import find_pairs
 from s2am_engine.training.evaluation import UNTOUCHED, harmonize_pair

@@ -18,7 +18,7 @@ from research import console
 from research.graphs import write_graph
 from research.light import score_composites
 from s2am_common.atomic import atomic_write
-from s2am_engine.errors import EngineError
+from s2am_common.errors import EngineError
 from s2am_engine.inference.detector import Detector
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.inference.subject import SubjectSelector

@@ -24,7 +24,7 @@ from research.comparison import SYSTEMS
 from research.preference import PUBLISHED_NAME, PreferenceScore, read_scores, to_table
 from research.published import PUBLISHED
 from s2am_common.atomic import atomic_write
-from s2am_engine.errors import EngineError
+from s2am_common.errors import EngineError
 from s2am_engine.models.model_store import DEFAULT_MODEL, find_model, list_models
 
 Results = dict[str, dict[str, Any]]

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
 from s2am_common.atomic import ensure_folder
-from s2am_common.errors import os_error
+from s2am_common.errors import FileError, S2AMError, os_error
+from s2am_common.image_formats import IMAGE_SUFFIXES
 from s2am_common.path_checks import is_folder
-from s2am_engine.errors import FileError, S2AMError
-from s2am_engine.image.io import IMAGE_SUFFIXES, is_image_file
+from s2am_engine.image.io import is_image_file
 from s2am_engine.mask_files import without_masks
 from s2am_engine.outputs import default_output
 

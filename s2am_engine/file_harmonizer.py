@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from s2am_common.atomic import atomic_write
-from s2am_common.image_formats import WRITABLE_FORMATS
+from s2am_common.errors import ImageError, MaskError, S2AMError
+from s2am_common.image_formats import IMAGE_SUFFIXES, WRITABLE_FORMATS
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.color.map import ColorMap
-from s2am_engine.errors import ImageError, MaskError, S2AMError
 from s2am_engine.finish.values import Finish
-from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, load_image, saving_image
+from s2am_engine.image.data import ImageData
+from s2am_engine.image.io import load_image, saving_image
 from s2am_engine.image.mask_edges import EdgeSettings, refine_edges
 from s2am_engine.image.mask_reading import MaskOptions, MaskReading, invert_mask
 from s2am_engine.image.masks import MASK_SUFFIXES, mask_image

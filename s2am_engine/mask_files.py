@@ -7,9 +7,10 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from s2am_common.errors import FileError, MaskError
+from s2am_common.image_formats import IMAGE_SUFFIXES
 from s2am_common.path_checks import file_exists, is_regular_file
-from s2am_engine.errors import FileError, MaskError
-from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData
+from s2am_engine.image.data import ImageData
 from s2am_engine.image.mask_reading import BY_RULES, MaskOptions, MaskReading, read_mask_file
 from s2am_engine.image.masks import check_mask
 

@@ -8,9 +8,9 @@ from itertools import count
 from pathlib import Path
 
 from s2am_common.atomic import check_target, output_exists
+from s2am_common.errors import FileError, ImageFormatError
 from s2am_common.image_formats import PNG, format_of_suffix
 from s2am_common.path_checks import file_exists
-from s2am_engine.errors import FileError, ImageFormatError
 
 
 def default_output(like: Path, stem: str, ending: str = "-harmonized") -> Path:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from skimage import data
 
-from s2am_engine.image.io import ImageData
+from s2am_engine.image.data import ImageData
 from s2am_engine.types import Bytes, Floats
 
 HEIGHT, WIDTH, HORIZON = 600, 900, 300

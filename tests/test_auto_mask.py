@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from s2am_engine.errors import NothingFoundError
+from s2am_common.errors import NothingFoundError
 from s2am_engine.inference.detector import Detection, Detector
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.models.model_store import DEFAULT_MODEL

@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+from s2am_common.errors import FileError, ImageError, MaskError
 from s2am_common.path_checks import is_folder
 from s2am_editor.render.export import resized
 from s2am_editor.render.harmonize_layer import LoadedModels
 from s2am_engine.batch import BatchEvent, BatchItem, run_batch
-from s2am_engine.errors import FileError, ImageError, MaskError
 from s2am_engine.file_harmonizer import with_file_name
 from s2am_engine.image.contact_sheet import fit_into_square, write_contact_sheet
-from s2am_engine.image.io import ImageData, load_image, save_image
+from s2am_engine.image.data import ImageData
+from s2am_engine.image.io import load_image, save_image
 from s2am_engine.mask_files import find_mask_file, read_matching_mask
 from s2am_engine.types import Bytes, FractionCallback
 

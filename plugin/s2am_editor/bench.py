@@ -28,7 +28,7 @@ from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.main_window import MainWindow
 from s2am_editor.window.theme import Theme
 from s2am_engine.cli.benchmark import peak_memory, synthetic_image
-from s2am_engine.image.io import ImageData
+from s2am_engine.image.data import ImageData
 
 IMAGE_SIZE = (6000, 4000)
 WINDOW_SIZE = (1920, 1080)

@@ -7,9 +7,9 @@ import argparse
 import json
 from pathlib import Path
 
+from s2am_common.errors import EngineError
 from s2am_common.path_checks import is_folder, is_regular_file
 from s2am_engine.cli.terminal import Subparsers
-from s2am_engine.errors import EngineError
 
 
 def add_commands(subparsers: Subparsers) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from s2am_common import system_libraries
-from s2am_engine.errors import EngineError
+from s2am_common.errors import EngineError
 
 _PLATFORM = "QT_QPA_PLATFORM"
 _PLUGINS = "Qt6/plugins/platforms"

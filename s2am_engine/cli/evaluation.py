@@ -35,7 +35,7 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
 def run_evaluate(options: argparse.Namespace) -> int:
     """Run `s2am evaluate`."""
     from s2am_common.atomic import atomic_write
-    from s2am_engine.errors import ModelError
+    from s2am_common.errors import ModelError
     from s2am_engine.inference.detector import Detector
     from s2am_engine.inference.harmonizer import Harmonizer
     from s2am_engine.training.evaluation import EvaluationOptions, evaluate_harmonizers

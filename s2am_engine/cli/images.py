@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from s2am_common.image_formats import IMAGE_FORMATS
+from s2am_common.errors import ImageError, MaskError
+from s2am_common.image_formats import IMAGE_FORMATS, IMAGE_SUFFIXES
 from s2am_common.path_checks import file_exists, is_folder
 from s2am_engine.batch import BatchEvent, BatchItem, plan_batch, run_batch
 from s2am_engine.cli.mask_options import add_edge_sliders, add_invert_mask, add_mask_meaning, given_edges, mask_meaning
@@ -32,7 +33,6 @@ from s2am_engine.cli.terminal import (
     status_line,
 )
 from s2am_engine.color.adjustments import Sliders
-from s2am_engine.errors import ImageError, MaskError
 from s2am_engine.file_harmonizer import (
     MAP_SUFFIXES,
     SHADOW_SUFFIXES,
@@ -44,7 +44,8 @@ from s2am_engine.file_harmonizer import (
     load_with_notes,
     with_file_name,
 )
-from s2am_engine.image.io import IMAGE_SUFFIXES, ImageData, save_image
+from s2am_engine.image.data import ImageData
+from s2am_engine.image.io import save_image
 from s2am_engine.image.mask_edges import refine_edges
 from s2am_engine.image.mask_reading import invert_mask
 from s2am_engine.image.masks import MASK_SUFFIXES, mask_image

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 import s2am_engine
 from s2am_common import log
-from s2am_common.errors import os_error
+from s2am_common.errors import S2AMError, os_error
 from s2am_common.optional_parts import OptionalPart, find_part
 from s2am_common.paths import user_paths
 from s2am_common.streams import make_printable
@@ -29,7 +29,6 @@ from s2am_engine.cli.models import MODEL_COMMANDS
 from s2am_engine.cli.settings import SETTINGS_COMMANDS
 from s2am_engine.cli.terminal import NoteHandler, UsageError, fail, sentence_of
 from s2am_engine.cli.training import TRAINING_COMMANDS
-from s2am_engine.errors import S2AMError
 
 logger = logging.getLogger(__name__)
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from s2am_common.errors import ModelError
 from s2am_engine.cli.outputs import ask_to_replace, choose_output, confirm
 from s2am_engine.cli.terminal import CommandSpec, Subparsers, byte_progress_bar, json_text
-from s2am_engine.errors import ModelError
 from s2am_engine.models import deleted_models, downloads, model_files, model_store
 
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from s2am_common.atomic import output_exists
-from s2am_engine.errors import FileError
+from s2am_common.errors import FileError
 from s2am_engine.outputs import check_output, unused_path
 
 SHEET_SUFFIXES = (".png",)

@@ -18,11 +18,11 @@ from typing import Any, Literal, TextIO
 
 from tqdm import tqdm
 
+from s2am_common.errors import S2AMError, with_advice
 from s2am_common.settings import load_settings
 from s2am_common.shadow_sliders import SHADOW_SLIDERS
 from s2am_common.sliders import FINISH_SLIDERS, SLIDERS, SliderSpec
 from s2am_engine.cli.advice import ADVICE
-from s2am_engine.errors import S2AMError, with_advice
 
 LINE_SECONDS = 30.0
 """Time between two lines of progress where there is no terminal."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from s2am_common.errors import TrainingError
 from s2am_common.paths import user_paths
 from s2am_engine.cli.outputs import SHEET_SUFFIXES, choose_output
 from s2am_engine.cli.terminal import (
@@ -27,15 +28,14 @@ from s2am_engine.cli.terminal import (
     positive,
     progress_bar,
 )
-from s2am_engine.errors import TrainingError
 from s2am_engine.models import model_store
 
 if TYPE_CHECKING:
+    from s2am_engine.networks.spec import Recipe
     from s2am_engine.training.cross_validation import LikenessQuality
     from s2am_engine.training.events import TrainingEvent
     from s2am_engine.training.gain import FineTuningScores
     from s2am_engine.training.photo_cache import Skipped
-    from s2am_engine.training.recipes import Recipe
     from s2am_engine.training.train import TrainingPlan
     from s2am_engine.training.training_data import PairOptions
 
@@ -407,8 +407,8 @@ def resumed_run(options: argparse.Namespace) -> tuple[Path, TrainingPlan]:
 def recipe_of(options: argparse.Namespace) -> Recipe:
     """Return the network's recipe with the changes of the options."""
     from s2am_engine.inference.devices import CPU, choose_device
+    from s2am_engine.networks.registry import RECIPES
     from s2am_engine.training.losses import LOSSES
-    from s2am_engine.training.recipes import RECIPES
 
     kind = options.recipe or ("small" if choose_device(options.device) == CPU else "published")
     if options.network not in RECIPES[kind]:

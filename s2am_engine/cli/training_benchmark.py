@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from s2am_common.errors import TrainingError
 from s2am_engine.cli.benchmark import elliptic_mask, synthetic_image
-from s2am_engine.errors import TrainingError
 from s2am_engine.inference.devices import choose_device
 from s2am_engine.inference.thread_limit import thread_limit
 from s2am_engine.models.model_store import Card, blank_network, find_model

@@ -19,9 +19,9 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from s2am_common.errors import ColorMapError
 from s2am_engine.color.cube import MAX_CUBE_SIZE, format_cube, identity_lattice
 from s2am_engine.color.srgb import LUMA, linear_to_srgb, srgb_to_linear
-from s2am_engine.errors import ColorMapError
 from s2am_engine.types import Doubles, Floats
 
 _T = TypeVar("_T")

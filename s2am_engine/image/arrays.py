@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from s2am_common.errors import ImageError
 from s2am_engine.color.srgb import LUMA
-from s2am_engine.errors import ImageError
 from s2am_engine.types import Bytes, Floats, Mask, Pixels
 
 SAMPLED_SIDE = 512

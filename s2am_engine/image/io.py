@@ -20,6 +20,7 @@ from PIL.Image import DecompressionBombError
 from tifffile import TiffFileError
 
 from s2am_common.atomic import atomic_write
+from s2am_common.errors import FileError, ImageError, ImageFormatError
 from s2am_common.image_formats import (
     FOREIGN_FORMATS,
     IMAGE_FORMATS,
@@ -27,9 +28,8 @@ from s2am_common.image_formats import (
     WRITABLE_SUFFIXES,
     format_of_suffix,
 )
-from s2am_engine.errors import FileError, ImageError, ImageFormatError
 from s2am_engine.image import icc
-from s2am_engine.image.data import MAX_PIXELS, ImageData, IndexedColors, Metadata
+from s2am_engine.image.data import ImageData, IndexedColors, Metadata
 from s2am_engine.image.formats import FORMATS
 from s2am_engine.image.formats.color_space import adobe_rgb_profile
 from s2am_engine.image.formats.common import (
@@ -42,17 +42,6 @@ from s2am_engine.image.formats.common import (
 from s2am_engine.image.formats.exif import is_adobe_rgb
 from s2am_engine.image.formats.gain_map import without_attachments
 from s2am_engine.types import FractionCallback, Pixels
-
-__all__ = [
-    "IMAGE_SUFFIXES",
-    "MAX_PIXELS",
-    "ImageData",
-    "Metadata",
-    "is_image_file",
-    "load_image",
-    "save_image",
-    "saving_image",
-]
 
 # Errors of Pillow, tifffile, imagecodecs, struct and zlib for files that are damaged, also on purpose.
 _DAMAGE = (

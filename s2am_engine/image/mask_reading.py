@@ -19,10 +19,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from s2am_common.errors import MaskError
 from s2am_common.image_formats import format_of_suffix
-from s2am_engine.errors import MaskError
 from s2am_engine.image.arrays import SAMPLED_SIDE, bounding_box, full_scale, luma, subsample, to_uint8, value_range
-from s2am_engine.image.io import ImageData, load_image
+from s2am_engine.image.data import ImageData
+from s2am_engine.image.io import load_image
 from s2am_engine.types import Bytes, Floats, Mask
 
 _SAMPLED_SIDE = 1024  # rows and columns whose colors are examined

@@ -12,11 +12,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from s2am_common.errors import ImageFormatError, MaskError
 from s2am_common.image_formats import WRITABLE_FORMATS
-from s2am_engine.errors import ImageFormatError, MaskError
 from s2am_engine.image.arrays import SAMPLED_SIDE, STRIP_PIXELS, full_scale, subsample, to_depth, to_unit, value_range
+from s2am_engine.image.data import ImageData
 from s2am_engine.image.guided_filter import guided_coefficients
-from s2am_engine.image.io import ImageData, save_image
+from s2am_engine.image.io import save_image
 from s2am_engine.types import Bytes, Floats, Mask, Pixels
 
 MASK_SUFFIXES = tuple(

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from s2am_engine.errors import ImageError
+from s2am_common.errors import ImageError
 from s2am_engine.image import icc
 from s2am_engine.image.arrays import STRIP_PIXELS, luma, to_depth, to_unit
-from s2am_engine.image.io import ImageData
+from s2am_engine.image.data import ImageData
 from s2am_engine.shadow.layer import ShadowLayer
 from s2am_engine.types import Floats, Mask, Pixels
 

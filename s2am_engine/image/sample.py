@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2am_common.atomic import ensure_folder
-from s2am_engine.errors import EngineError, FileError
+from s2am_common.errors import EngineError, FileError
 from s2am_engine.image.contact_sheet import write_contact_sheet
+from s2am_engine.image.data import ImageData, Metadata
 from s2am_engine.image.grabcut import GrabCut, foreground_labels
-from s2am_engine.image.io import ImageData, Metadata, load_image, save_image
+from s2am_engine.image.io import load_image, save_image
 from s2am_engine.inference.harmonizer import Harmonizer
 
 # Rough outlines on the 512 × 512 portrait, as hints for GrabCut.

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from s2am_engine.errors import ModelError, NothingFoundError
+from s2am_common.errors import ModelError, NothingFoundError
 from s2am_engine.image.masks import check_mask, snap_mask, upsample_mask
 from s2am_engine.inference.inputs import ImageLike, MaskLike, convert_image, convert_mask
 from s2am_engine.inference.network_input import make_network_input, reduce_image

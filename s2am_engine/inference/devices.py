@@ -8,8 +8,8 @@ import re
 import sys
 from pathlib import Path
 
+from s2am_common.errors import DeviceError
 from s2am_common.settings import load_settings
-from s2am_engine.errors import DeviceError
 from s2am_engine.pytorch import has_torch
 
 CPU = "cpu"

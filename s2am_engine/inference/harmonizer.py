@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias, overload
 import cv2
 import numpy as np
 
+from s2am_common.errors import ImageError, MaskError, ModelError
 from s2am_common.settings import load_settings
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.color.fit import fit_color_map
 from s2am_engine.color.map import ColorMap
-from s2am_engine.errors import ImageError, MaskError, ModelError
 from s2am_engine.image import icc
 from s2am_engine.image.arrays import full_scale, to_depth
-from s2am_engine.image.io import ImageData
+from s2am_engine.image.data import ImageData
 from s2am_engine.image.masks import check_mask, mask_from_alpha
 from s2am_engine.image.paste import Placement, layer_position, paste_layer, place_layer
 from s2am_engine.inference.detector import detect_foreground

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from s2am_engine.errors import ImageError, MaskError
-from s2am_engine.image.data import IndexedColors
-from s2am_engine.image.io import ImageData, load_image
+from s2am_common.errors import ImageError, MaskError
+from s2am_engine.image.data import ImageData, IndexedColors
+from s2am_engine.image.io import load_image
 from s2am_engine.image.mask_reading import MaskReading, interpret_mask, read_mask_file
 from s2am_engine.types import Pixels
 

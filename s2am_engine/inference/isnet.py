@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from s2am_engine.errors import ModelError
+from s2am_common.errors import ModelError
 from s2am_engine.inference.onnx_runtime import open_session, session_options
 from s2am_engine.types import Floats
 

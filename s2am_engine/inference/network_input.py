@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from s2am_engine.errors import ImageError, MaskError
+from s2am_common.errors import ImageError, MaskError
 from s2am_engine.image import icc
 from s2am_engine.image.arrays import SAMPLED_SIDE, sample_pixels, subsample, to_uint8, to_unit
 from s2am_engine.types import Bytes, Floats, Mask, Pixels

@@ -10,8 +10,8 @@ from __future__ import annotations
 import logging
 from typing import Protocol
 
+from s2am_common.errors import ModelError
 from s2am_common.settings import load_settings
-from s2am_engine.errors import ModelError
 from s2am_engine.inference.devices import CPU, choose_device
 from s2am_engine.models.model_files import ModelData
 from s2am_engine.models.network_graph import find_graph

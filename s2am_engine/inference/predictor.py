@@ -11,8 +11,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from s2am_common.errors import ModelError
 from s2am_engine.color.map import ColorMap
-from s2am_engine.errors import ModelError
 from s2am_engine.inference.devices import CPU
 from s2am_engine.inference.network_input import NetworkInput
 from s2am_engine.inference.network_runner import NetworkRunner

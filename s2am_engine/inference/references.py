@@ -7,8 +7,8 @@ import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from s2am_common.errors import ImageError
 from s2am_common.references import MAX_REFERENCES
-from s2am_engine.errors import ImageError
 from s2am_engine.inference.inputs import ImageLike, convert_image
 from s2am_engine.inference.network_input import NetworkInput, reduce_image
 from s2am_engine.types import Floats

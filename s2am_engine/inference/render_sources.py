@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from s2am_common.errors import ImageError
 from s2am_engine.color.apply import apply_color_map
 from s2am_engine.color.map import ColorMap
-from s2am_engine.errors import ImageError
 from s2am_engine.finish.finisher import Finisher
 from s2am_engine.image.arrays import luma
-from s2am_engine.image.io import ImageData
+from s2am_engine.image.data import ImageData
 from s2am_engine.image.paste import Placement, paste_layer
 from s2am_engine.shadow.layer import ShadowLayer, Silhouette
 from s2am_engine.shadow.render import render_shadow

@@ -16,7 +16,7 @@ from s2am_engine.finish.measurement import AUTO, FinishMeasurement
 from s2am_engine.finish.shading import Shading
 from s2am_engine.finish.values import Finish
 from s2am_engine.finish.windows import SampleWindows
-from s2am_engine.image.io import ImageData
+from s2am_engine.image.data import ImageData
 from s2am_engine.inference.inputs import ImageT
 from s2am_engine.inference.network_input import NetworkInput
 from s2am_engine.inference.render_sources import FlattenedComposite, PastedLayer, no_background

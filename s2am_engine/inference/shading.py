@@ -9,8 +9,8 @@ import math
 import cv2
 import numpy as np
 
+from s2am_common.errors import ModelError
 from s2am_engine.color.map import ColorMap
-from s2am_engine.errors import ModelError
 from s2am_engine.finish.shading import MAX_STOPS, Shading
 from s2am_engine.image import icc
 from s2am_engine.image.arrays import bounding_box, sample_pixels, subsample, to_uint8, to_unit

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from s2am_engine.errors import NoSubjectError
+from s2am_common.errors import NoSubjectError
 from s2am_engine.image.arrays import bounding_box
 from s2am_engine.image.data import ImageData
 from s2am_engine.image.masks import snap_mask, upsample_mask

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 from s2am_common.atomic import ensure_folder
+from s2am_common.errors import ModelError
 from s2am_common.path_checks import is_regular_file
-from s2am_engine.errors import ModelError
 from s2am_engine.models import model_store
 from s2am_engine.models.model_files import SUFFIX, check_free, check_name, delete_model, export_model, import_model
 from s2am_engine.models.model_store import Model

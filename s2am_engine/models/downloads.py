@@ -18,9 +18,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from s2am_common.atomic import atomic_write
-from s2am_common.errors import os_error
+from s2am_common.errors import DiskFullError, FileError, ModelError, ModelNotFoundError, os_error
 from s2am_common.locks import ProcessLock
-from s2am_engine.errors import DiskFullError, FileError, ModelError, ModelNotFoundError
 from s2am_engine.models import model_store
 
 BLOCK = 1 << 18  # bytes

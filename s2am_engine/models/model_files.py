@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 from s2am_common.archives import open_archive
 from s2am_common.atomic import atomic_write, ensure_folder, output_exists
+from s2am_common.errors import FileError, ModelError
 from s2am_common.path_checks import file_exists, is_folder, is_regular_file
-from s2am_engine.errors import FileError, ModelError
 from s2am_engine.models import model_store
 from s2am_engine.models.model_store import Card, Model
 from s2am_engine.models.network_graph import Graph, find_graph

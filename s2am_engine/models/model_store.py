@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_origin, get_type_hints
 
 from s2am_common.atomic import atomic_write, ensure_folder
+from s2am_common.errors import ModelError, ModelNotFoundError
 from s2am_common.paths import user_paths
 from s2am_common.settings import load_settings
-from s2am_engine.errors import ModelError, ModelNotFoundError
 from s2am_engine.networks.parameter_names import current_name
 from s2am_engine.networks.tasks import Task, task_of
 from s2am_engine.pytorch import has_torch

@@ -13,7 +13,7 @@ import torch
 from torch.export import Dim
 
 from s2am_common.atomic import atomic_write
-from s2am_engine.errors import ModelError
+from s2am_common.errors import ModelError
 from s2am_engine.models.model_files import read_model_data
 from s2am_engine.models.network_graph import INPUTS
 from s2am_engine.networks.network import Network

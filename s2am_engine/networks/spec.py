@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from s2am_engine.errors import TrainingError
+from s2am_common.errors import TrainingError
 
 if TYPE_CHECKING:
     from s2am_engine.networks.network import Network

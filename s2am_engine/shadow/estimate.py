@@ -12,8 +12,8 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from s2am_common.errors import ImageError
 from s2am_engine.color.srgb import LUMA, linear_to_srgb, srgb_to_linear
-from s2am_engine.errors import ImageError
 from s2am_engine.image.arrays import SAMPLED_SIDE, subsample, to_unit
 from s2am_engine.shadow.layer import Silhouette
 from s2am_engine.shadow.projection import OUTLINE, Foreground, lower_edge

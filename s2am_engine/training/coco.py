@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from s2am_engine.errors import TrainingError
+from s2am_common.errors import TrainingError
 from s2am_engine.training.regions import SMALLEST_AREA
 
 COCO_SPLITS = ("train", "val", "test")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from s2am_engine.errors import FileError
+from s2am_common.errors import FileError
 from s2am_engine.networks.curves import interpolate_curves
 from s2am_engine.training.batch_rng import BatchRNG
 from s2am_engine.training.presets import preset_table

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from s2am_common.errors import FileError, TrainingError
 from s2am_common.path_checks import is_folder, is_regular_file
-from s2am_engine.errors import FileError, TrainingError
 from s2am_engine.image.io import is_image_file
 from s2am_engine.training.coco import InstancesReference, annotation_files, find_annotated
 

@@ -22,11 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2am_common.atomic import atomic_write, ensure_folder, folder_error, output_exists
-from s2am_common.errors import os_error
+from s2am_common.errors import EngineError, FileError, TrainingError, os_error
 from s2am_common.path_checks import is_folder
 from s2am_engine.color.srgb import linear_to_srgb, srgb_to_linear
-from s2am_engine.errors import EngineError, FileError, TrainingError
-from s2am_engine.image.io import ImageData, is_image_file, save_image
+from s2am_engine.image.data import ImageData
+from s2am_engine.image.io import is_image_file, save_image
 from s2am_engine.training.coco import AnnotationsError
 from s2am_engine.training.dataset_readers import (
     COMPOSITE_FOLDER,

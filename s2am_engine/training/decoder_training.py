@@ -21,8 +21,8 @@ from s2am_engine.networks.subject import SubjectNetwork
 from s2am_engine.training.encoded_subjects import EncodedSubjects, encode_subjects
 from s2am_engine.training.events import EventCallback, Phase, TrainingEvent, ignore_events, reading_progress
 from s2am_engine.training.learner import iou
+from s2am_engine.training.learning_rate import learning_rate
 from s2am_engine.training.losses import find_loss
-from s2am_engine.training.recipes import learning_rate
 from s2am_engine.training.run_folder import LogEntry, Sink
 from s2am_engine.training.subject_photographs import SubjectPhotographs
 from s2am_engine.training.time_budget import TimeBudget

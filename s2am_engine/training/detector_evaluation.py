@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from s2am_engine.errors import NothingFoundError
+from s2am_common.errors import NothingFoundError
 from s2am_engine.inference.detector import Detector
 from s2am_engine.training.dataset_readers import find_pairs
 from s2am_engine.training.loaded_pairs import LoadedPair, by_group, counted, load_pair

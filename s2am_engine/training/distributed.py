@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from s2am_engine.errors import TrainingError
+from s2am_common.errors import TrainingError
 from s2am_engine.inference.devices import choose_device
 
 # Each process keeps its own batch-norm statistics; older versions of PyTorch have another name for the option.

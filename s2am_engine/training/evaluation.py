@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from s2am_engine.errors import ModelError, NothingFoundError
+from s2am_common.errors import ModelError, NothingFoundError
 from s2am_engine.image.arrays import to_depth
 from s2am_engine.image.contact_sheet import draw_contact_sheet, fit_into_square
 from s2am_engine.image.mask_reading import MaskReading

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import safetensors.torch
 
-from s2am_engine.errors import ModelError
+from s2am_common.errors import ModelError
 from s2am_engine.models.model_store import Card, Model, list_models, load_network
 from s2am_engine.networks.curves import CurvesAndMatrixNetwork
 from s2am_engine.training.cross_validation import STYLE, CrossValidation

@@ -16,7 +16,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from s2am_common.atomic import atomic_write, ensure_folder
-from s2am_engine.errors import EngineError
+from s2am_common.errors import EngineError
 from s2am_engine.networks.curves import CurvesAndMatrixNetwork
 from s2am_engine.training.adjustment_training import STEPS, Progress
 from s2am_engine.training.encoded_pairs import EncodedPairs, FoldPairs, encode_batch

@@ -25,7 +25,7 @@ from typing import Any
 
 import torch
 
-from s2am_engine.errors import TrainingError
+from s2am_common.errors import TrainingError
 from s2am_engine.inference.devices import choose_device
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.inference.thread_limit import thread_limit

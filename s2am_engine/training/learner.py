@@ -11,15 +11,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s2am_engine.errors import TrainingError
+from s2am_common.errors import TrainingError
 from s2am_engine.networks.mask_network import MaskNetwork
 from s2am_engine.networks.network import Network, TrainingOutput
 from s2am_engine.networks.parameter_names import current_name
+from s2am_engine.networks.spec import Recipe
 from s2am_engine.networks.unet import PatchDiscriminator
 from s2am_engine.training.distributed import ProcessGroup
 from s2am_engine.training.losses import find_loss
 from s2am_engine.training.pair_source import Batch
-from s2am_engine.training.recipes import Recipe
 
 FULL_WIDTH = 64  # width of a published network; the discriminator is scaled with it
 

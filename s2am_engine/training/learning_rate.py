@@ -1,14 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training recipes by network, and the learning-rate schedule."""
+"""The learning-rate schedule."""
 
 from __future__ import annotations
 
 import math
 
-from s2am_engine.networks.registry import RECIPES
 from s2am_engine.networks.spec import Recipe
-
-__all__ = ["RECIPES", "Recipe", "learning_rate"]
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int | None) -> float:

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from torch import Tensor
 from torch.nn import functional as F
 
+from s2am_common.errors import TrainingError
 from s2am_engine.color.srgb import LUMA
-from s2am_engine.errors import TrainingError
 from s2am_engine.finish.shading import GAMMA
 from s2am_engine.networks.attention import resize_mask
 from s2am_engine.networks.network import TrainingOutput

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from s2am_engine.errors import ModelError
+from s2am_common.errors import ModelError
 from s2am_engine.image.contact_sheet import fit_into_square
 
 if TYPE_CHECKING:

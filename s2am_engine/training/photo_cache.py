@@ -20,10 +20,9 @@ from typing import BinaryIO, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from s2am_common.image_formats import FOREIGN_SUFFIXES
+from s2am_common.errors import EngineError, FileError, TrainingError
+from s2am_common.image_formats import FOREIGN_SUFFIXES, IMAGE_SUFFIXES
 from s2am_common.paths import user_paths
-from s2am_engine.errors import EngineError, FileError, TrainingError
-from s2am_engine.image.io import IMAGE_SUFFIXES
 from s2am_engine.training.coco import AnnotationsError, InstancesReference
 from s2am_engine.training.dataset_readers import (
     PhotoFile,

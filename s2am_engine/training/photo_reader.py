@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from PIL.JpegImagePlugin import JpegImageFile
 
-from s2am_engine.errors import TrainingError
+from s2am_common.errors import TrainingError
 from s2am_engine.image import icc
 from s2am_engine.image.arrays import SAMPLED_SIDE, subsample, to_uint8, to_unit
 from s2am_engine.image.io import load_image

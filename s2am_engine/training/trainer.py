@@ -20,15 +20,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from s2am_engine.errors import TrainingError
+from s2am_common.errors import TrainingError
 from s2am_engine.inference.thread_limit import thread_limit
 from s2am_engine.networks.network import Network
 from s2am_engine.networks.spec import Recipe
 from s2am_engine.training.distributed import ProcessGroup
 from s2am_engine.training.events import EventCallback, Phase, TrainingEvent, Validation, ignore_events
 from s2am_engine.training.learner import EncodedBatch, Learner, gains, has_statistics, refresh_statistics
+from s2am_engine.training.learning_rate import learning_rate
 from s2am_engine.training.pair_source import Batch, Loader, PairSource
-from s2am_engine.training.recipes import learning_rate
 from s2am_engine.training.run_folder import LogEntry, Sample, Sink, draw_samples
 from s2am_engine.training.time_budget import Now, StepTimer, fit_steps
 

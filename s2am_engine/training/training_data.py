@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from s2am_engine.errors import FileError, TrainingError
+from s2am_common.errors import FileError, TrainingError
 from s2am_engine.models.model_store import DEFAULT_MODEL, find_model, load_network
 from s2am_engine.networks.connoisseur import Connoisseur
+from s2am_engine.networks.spec import Recipe
 from s2am_engine.training.color_styles import ColorStyles
 from s2am_engine.training.dataset_readers import Pair, find_pairs, has_pairs, stable_split, unequal_sizes
 from s2am_engine.training.distributed import ProcessGroup
@@ -23,7 +24,6 @@ from s2am_engine.training.events import EventCallback, ignore_events, reading_pr
 from s2am_engine.training.local_light import LocalLightPairs, SceneLightPairs
 from s2am_engine.training.pair_source import PIECE, Batch, MixedPairs, PairSource, resize_square
 from s2am_engine.training.photo_cache import LONG_SIDE, CachedPhotographs, Photograph, Skipped, load_photographs
-from s2am_engine.training.recipes import Recipe
 from s2am_engine.training.recolor_settings import Recoloring
 from s2am_engine.training.scene_pairs import ScenePairs, load_scenes
 from s2am_engine.training.similar_regions import SimilarRegions, load_similar

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from s2am_common.errors import ImageFormatError
 from s2am_common.image_formats import (
     FOREIGN_FORMATS,
     FOREIGN_SUFFIXES,
@@ -19,9 +20,9 @@ from s2am_common.image_formats import (
     FormatInfo,
     format_of_suffix,
 )
-from s2am_engine.errors import ImageFormatError
+from s2am_engine.image.data import ImageData
 from s2am_engine.image.formats import FORMATS
-from s2am_engine.image.io import ImageData, load_image, save_image
+from s2am_engine.image.io import load_image, save_image
 
 each_format = pytest.mark.parametrize("info", WRITABLE_FORMATS, ids=lambda info: info.name)
 

@@ -23,6 +23,7 @@ from PyQt6.QtGui import QImage, QMouseEvent
 from PyQt6.QtWidgets import QApplication, QWidget
 from skimage import data
 
+from s2am_common.errors import EngineError
 from s2am_editor.app import make_application
 from s2am_editor.document import commands
 from s2am_editor.document.model import Document
@@ -37,8 +38,7 @@ from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.jobs import Problem
 from s2am_editor.window.main_window import MainWindow
 from s2am_editor.window.theme import Appearance, Theme
-from s2am_engine.errors import EngineError
-from s2am_engine.image.io import ImageData
+from s2am_engine.image.data import ImageData
 from tests.statue import STATUE_POSITION, ground, statue
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"

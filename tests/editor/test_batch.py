@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from s2am_common.errors import S2AMError
 from s2am_editor import batch
 from s2am_editor.batch import BatchSettings, BeforeAfter, harmonize_batch
 from s2am_editor.render.harmonize_layer import LoadedModels
 from s2am_engine.batch import BatchEvent, plan_batch
-from s2am_engine.errors import S2AMError
-from s2am_engine.image.io import ImageData, load_image, save_image
+from s2am_engine.image.data import ImageData
+from s2am_engine.image.io import load_image, save_image
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.inference.result import HarmonizeResult
 from tests.editor.document.sample_documents import cutout, disc, scene

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from s2am_common.errors import EngineError
 from s2am_editor import app, start
 from s2am_editor.command import run_edit
-from s2am_engine.errors import EngineError
 
 
 def test_edit_explains_folders_and_missing_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from s2am_common import system_libraries
+from s2am_common.errors import EngineError
 from s2am_editor import start
-from s2am_engine.errors import EngineError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux leaves Qt's libraries to the system")
 

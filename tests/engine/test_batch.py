@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from s2am_common.errors import FileError, ImageError, MaskError, NothingFoundError, S2AMError
 from s2am_engine.batch import BatchEvent, BatchItem, plan_batch, run_batch
-from s2am_engine.errors import FileError, ImageError, MaskError, NothingFoundError, S2AMError
 from s2am_engine.file_harmonizer import FileHarmonizer, FileJob, with_file_name
 from s2am_engine.mask_files import find_mask_file
 from tests.engine.pictures import composite

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from s2am_engine.image.data import ImageData
 from s2am_engine.image.formats import pillow, png
-from s2am_engine.image.io import ImageData, load_image, save_image
+from s2am_engine.image.io import load_image, save_image
 
 FORMATS = [(".png", np.uint8), (".png", np.uint16), (".tif", np.uint16), (".tif", np.float32), (".jpg", np.uint8)]
 

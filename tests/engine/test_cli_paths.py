@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from s2am_common.errors import FileError
 from s2am_engine.batch import list_images
-from s2am_engine.errors import FileError
 from s2am_engine.mask_files import find_mask_file
 from s2am_engine.outputs import check_output
 from s2am_engine.training.dataset_writers import create_layout

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 from skimage import data as photographs
 
+from s2am_common.errors import EngineError
 from s2am_engine.color.fit import fit_color_map, fit_linear_matrix
 from s2am_engine.color.map import IDENTITY, Blend, Chain, ColorMap, Curves, Matrix
-from s2am_engine.errors import EngineError
 from tests.engine.color_maps import KINDS, any_map, colors, some_map
 
 FITS: dict[str, Callable[..., ColorMap]] = {"curves+matrix": fit_color_map, "linear-matrix": fit_linear_matrix}

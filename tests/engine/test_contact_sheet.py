@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from s2am_common.errors import EngineError, with_advice
 from s2am_engine.cli.advice import ADVICE
-from s2am_engine.errors import EngineError, with_advice
 from s2am_engine.image import sample
 from s2am_engine.image.contact_sheet import CAPTION_HEIGHT, SHEET_GAP, write_contact_sheet
-from s2am_engine.image.io import ImageData, load_image
+from s2am_engine.image.data import ImageData
+from s2am_engine.image.io import load_image
 from s2am_engine.image.paste import place_layer
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from s2am_engine.errors import ModelError
+from s2am_common.errors import ModelError
 from s2am_engine.models.deleted_models import DELETED_FOLDER, KEPT_DAYS, delete_restorably, drop_expired, restore_model
 from s2am_engine.models.model_files import add_model, rename_model
 from s2am_engine.models.model_store import Model, find_model, read_weights

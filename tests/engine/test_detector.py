@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 import s2am_engine
+from s2am_common.errors import ImageError, MaskError, ModelError, NothingFoundError
 from s2am_engine import Harmonizer
 from s2am_engine.cli.benchmark import measure_size
 from s2am_engine.color.apply import apply_color_map
-from s2am_engine.errors import ImageError, MaskError, ModelError, NothingFoundError
-from s2am_engine.image.io import ImageData
+from s2am_engine.image.data import ImageData
 from s2am_engine.inference.detector import Detector, add_subject, detect_foreground, enlarge_mask
 from s2am_engine.inference.network_input import shrink
 from s2am_engine.inference.predictor import MaskPrediction, Predictor

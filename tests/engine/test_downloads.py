@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from s2am_engine.errors import DiskFullError, FileError, ModelError, ModelNotFoundError
+from s2am_common.errors import DiskFullError, FileError, ModelError, ModelNotFoundError
 from s2am_engine.models import downloads
 from s2am_engine.models.downloads import (
     DownloadableModel,

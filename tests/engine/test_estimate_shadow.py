@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from s2am_engine.errors import ImageError
+from s2am_common.errors import ImageError
 from s2am_engine.shadow.estimate import estimate_shadow
 from s2am_engine.shadow.layer import Silhouette
 from s2am_engine.shadow.render import render_shadow

@@ -23,7 +23,8 @@ from s2am_engine.finish.grain import grain_stage
 from s2am_engine.finish.noise import noise_tiles
 from s2am_engine.finish.shading import Shading
 from s2am_engine.finish.windows import SampleWindows
-from s2am_engine.image.io import ImageData, save_image
+from s2am_engine.image.data import ImageData
+from s2am_engine.image.io import save_image
 from s2am_engine.types import Floats, Pixels
 from tests.engine.pictures import composite
 

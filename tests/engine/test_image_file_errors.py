@@ -21,9 +21,10 @@ from PIL import Image
 
 from s2am_common import atomic
 from s2am_common.atomic import atomic_write
+from s2am_common.errors import EngineError
 from s2am_common.image_formats import WRITABLE_SUFFIXES
-from s2am_engine.errors import EngineError
-from s2am_engine.image.io import ImageData, load_image, save_image
+from s2am_engine.image.data import ImageData
+from s2am_engine.image.io import load_image, save_image
 from tests.engine.permissions import ordinary_user
 
 IMAGE = ImageData(np.random.default_rng(0).integers(0, 256, (60, 50, 3), np.uint8))

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import skimage.data
 
+from s2am_common.errors import ModelError
 from s2am_common.paths import user_paths
 from s2am_engine import select_subject
-from s2am_engine.errors import ModelError
 from s2am_engine.inference.isnet import Isnet
 from s2am_engine.models.downloads import ISNET, default_subject_model, install_from_file
 from tests.engine.isnet_weights import fetch_isnet

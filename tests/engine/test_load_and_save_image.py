@@ -21,8 +21,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from skimage.data import astronaut
 
-from s2am_engine.errors import ImageError
-from s2am_engine.image.io import ImageData, Metadata, load_image, save_image
+from s2am_common.errors import ImageError
+from s2am_engine.image.data import ImageData, Metadata
+from s2am_engine.image.io import load_image, save_image
 from tests.engine import icc
 
 P3 = icc.rgb_profile(icc.P3, icc.srgb_curve)

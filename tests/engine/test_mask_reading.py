@@ -14,8 +14,8 @@ import tifffile
 import torch
 from PIL import Image
 
-from s2am_engine.errors import MaskError
-from s2am_engine.image.io import ImageData
+from s2am_common.errors import MaskError
+from s2am_engine.image.data import ImageData
 from s2am_engine.image.mask_reading import (
     MaskKind,
     MaskOptions,

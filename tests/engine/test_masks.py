@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from s2am_engine.errors import EngineError, MaskError
+from s2am_common.errors import EngineError, MaskError
 from s2am_engine.image.arrays import full_scale, to_unit
-from s2am_engine.image.io import ImageData, load_image
+from s2am_engine.image.data import ImageData
+from s2am_engine.image.io import load_image
 from s2am_engine.image.mask_reading import read_mask
 from s2am_engine.image.masks import check_mask, mask_from_alpha, save_mask
 from s2am_engine.types import Pixels

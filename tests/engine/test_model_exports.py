@@ -20,8 +20,8 @@ import pytest
 import safetensors.torch
 import torch
 
+from s2am_common.errors import EngineError
 from s2am_engine import harmonize
-from s2am_engine.errors import EngineError
 from s2am_engine.models.model_files import CARD, LARGEST, WEIGHTS, delete_model, export_model, import_model
 from s2am_engine.models.model_store import find_model, load_network, read_weights
 from s2am_engine.networks.registry import build_network

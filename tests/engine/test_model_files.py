@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from s2am_engine.errors import EngineError
+from s2am_common.errors import EngineError
 from s2am_engine.models import model_store
 from s2am_engine.models.model_files import (
     add_model,

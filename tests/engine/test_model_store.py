@@ -17,7 +17,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from s2am_engine.errors import EngineError, ModelError, ModelNotFoundError
+from s2am_common.errors import EngineError, ModelError, ModelNotFoundError
 from s2am_engine.models import model_store
 from s2am_engine.models.model_store import find_model, list_models, load_network, untrained_networks, write_card
 from s2am_engine.networks.light import LightNetwork

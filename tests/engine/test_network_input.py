@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from s2am_engine.errors import EngineError
+from s2am_common.errors import EngineError
 from s2am_engine.inference.network_input import MAX_FOREGROUND_SAMPLES, make_network_input, reduce_image
 from tests.engine.pictures import composite
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from s2am_common.errors import FileError, ImageFormatError
 from s2am_engine.cli import outputs
-from s2am_engine.errors import FileError, ImageFormatError
 from s2am_engine.outputs import check_output, unused_path
 from tests.engine.pictures import composite
 from tests.engine.test_cli import run

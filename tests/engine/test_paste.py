@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from s2am_engine.errors import EngineError
-from s2am_engine.image.io import ImageData
+from s2am_common.errors import EngineError
+from s2am_engine.image.data import ImageData
 from s2am_engine.image.paste import paste_layer, place_layer
 
 RED = ImageData(np.full((4, 6, 3), (200, 0, 0), np.uint8), np.full((4, 6), 255, np.uint8))

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from s2am_common.errors import EngineError
 from s2am_engine.color.map import IDENTITY, ColorMap, Matrix
-from s2am_engine.errors import EngineError
 from s2am_engine.inference.network_input import NetworkInput, make_network_input
 from s2am_engine.inference.predictor import Prediction, Predictor, ensemble_confidence, four_views
 from s2am_engine.inference.torch_runner import TorchRunner

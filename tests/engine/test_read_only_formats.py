@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 from skimage.data import astronaut
 
+from s2am_common.errors import ImageFormatError
 from s2am_common.image_formats import AVIF, CAMERA_RAW, HEIC, IMAGE_FORMATS, JPEG_XL, FormatInfo
-from s2am_engine.errors import ImageFormatError
 from s2am_engine.image.formats.exif import normalize_exif
 from s2am_engine.image.icc import to_srgb
 from s2am_engine.image.io import load_image

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from skimage import data
 
+from s2am_common.errors import FileError, ImageError
 from s2am_common.references import MAX_REFERENCES
 from s2am_engine import harmonize
-from s2am_engine.errors import FileError, ImageError
-from s2am_engine.image.io import ImageData, load_image, save_image
+from s2am_engine.image.data import ImageData
+from s2am_engine.image.io import load_image, save_image
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.inference.references import References
 from s2am_engine.networks.personal import Personal

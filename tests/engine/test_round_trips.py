@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from s2am_common.image_formats import WRITABLE_FORMATS, FormatInfo
-from s2am_engine.image.io import ImageData, Metadata, load_image, save_image
+from s2am_engine.image.data import ImageData, Metadata
+from s2am_engine.image.io import load_image, save_image
 from tests.engine import icc
 from tests.engine.metadata import exif_fields, metadata
 

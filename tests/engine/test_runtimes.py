@@ -17,8 +17,8 @@ import pytest
 import skimage.data
 from numpy.typing import NDArray
 
+from s2am_common.errors import ModelError
 from s2am_engine import Detector, Harmonizer
-from s2am_engine.errors import ModelError
 from s2am_engine.image.io import load_image
 from s2am_engine.inference.network_runner import open_runner
 from s2am_engine.inference.onnx_runner import OnnxRunner
@@ -157,7 +157,7 @@ def test_harmonize_detect_and_import_work_without_pytorch(no_personal_models: Pa
 def test_model_without_a_graph_asks_for_pytorch(no_personal_models: Path, tmp_path: Path) -> None:
     code = (
         "import dataclasses\n"
-        "from s2am_engine.errors import ModelError\n"
+        "from s2am_common.errors import ModelError\n"
         "from s2am_engine.inference.network_runner import open_runner\n"
         "from s2am_engine.models.model_files import read_model_data\n"
         "data = read_model_data('concord')\n"

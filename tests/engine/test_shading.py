@@ -18,7 +18,8 @@ from s2am_engine.cli.main import main
 from s2am_engine.finish import finisher as finisher_module
 from s2am_engine.finish.shading import GAMMA, MAX_STOPS, Shading
 from s2am_engine.finish.windows import SampleWindows
-from s2am_engine.image.io import ImageData, load_image, save_image
+from s2am_engine.image.data import ImageData
+from s2am_engine.image.io import load_image, save_image
 from s2am_engine.inference import shading as shading_prediction
 from s2am_engine.inference.shading import predict_shading
 from s2am_engine.models.model_store import LIGHT_MODEL, find_model

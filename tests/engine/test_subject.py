@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from s2am_common.errors import ModelNotFoundError, NothingFoundError
 from s2am_engine import SubjectSelector, select_subject
-from s2am_engine.errors import ModelNotFoundError, NothingFoundError
 from s2am_engine.image.io import load_image
 from s2am_engine.image.mask_edges import EdgeSettings, refine_edges
 from s2am_engine.inference.subject import keep_main_regions
@@ -139,7 +139,8 @@ def test_cutout_refines_its_edges(folder: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_cutout_keeps_the_depth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from s2am_engine.image.io import ImageData, save_image
+    from s2am_engine.image.data import ImageData
+    from s2am_engine.image.io import save_image
 
     save_image(tmp_path / "deep.tif", ImageData(composite(dtype="uint16")[0]))
     assert run(capsys, "cutout", tmp_path / "deep.tif", "-o", tmp_path / "cut.tif")[0] == 0

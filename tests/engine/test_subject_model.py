@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import skimage.data
 
+from s2am_common.errors import NothingFoundError
 from s2am_engine import SubjectSelector
-from s2am_engine.errors import NothingFoundError
 from s2am_engine.models.model_store import SUBJECT_MODEL, find_model
 from tests.shared import SHARED, needs_shared
 

@@ -17,12 +17,13 @@ import pytest
 import tifffile
 from PIL import Image
 
-from s2am_engine.errors import ImageFormatError
+from s2am_common.errors import ImageFormatError
 from s2am_engine.image.arrays import to_uint8
+from s2am_engine.image.data import ImageData, Metadata
 from s2am_engine.image.formats.exif import normalize_exif
 from s2am_engine.image.formats.iptc import iptc_of_resources, iptc_resource
 from s2am_engine.image.icc import from_srgb, to_srgb
-from s2am_engine.image.io import ImageData, Metadata, load_image, save_image
+from s2am_engine.image.io import load_image, save_image
 from s2am_engine.image.mask_reading import read_mask
 from s2am_engine.image.masks import mask_from_alpha
 from s2am_engine.image.paste import place_layer

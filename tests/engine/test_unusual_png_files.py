@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from s2am_engine.errors import ImageFormatError
+from s2am_common.errors import ImageFormatError
+from s2am_engine.image.data import ImageData, Metadata
 from s2am_engine.image.formats.iptc import iptc_resource
 from s2am_engine.image.icc import to_srgb
-from s2am_engine.image.io import ImageData, Metadata, load_image, save_image
+from s2am_engine.image.io import load_image, save_image
 from tests.engine import icc
 from tests.engine.raw_files import (
     CHRM,

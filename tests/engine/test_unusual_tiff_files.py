@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 import tifffile
 
-from s2am_engine.errors import ImageFormatError
+from s2am_common.errors import ImageFormatError
+from s2am_engine.image.data import ImageData, Metadata
 from s2am_engine.image.formats.exif import TiffBytes
-from s2am_engine.image.io import ImageData, Metadata, load_image, save_image
+from s2am_engine.image.io import load_image, save_image
 from tests.engine.raw_files import (
     RGB,
     tiff_fields,

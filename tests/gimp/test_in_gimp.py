@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from s2am_common.errors import NothingFoundError
 from s2am_engine.color.apply import apply_color_map
 from s2am_engine.color.map import Matrix
-from s2am_engine.errors import NothingFoundError
 from s2am_engine.inference.detector import Detector
 from s2am_engine.inference.harmonizer import Harmonizer
 from tests.gimp import pictures

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from research import finish_sheets
-from s2am_engine.image.io import ImageData, save_image
+from s2am_engine.image.data import ImageData
+from s2am_engine.image.io import save_image
 from tests.engine.pictures import composite
 
 

@@ -13,7 +13,8 @@ import pytest
 
 from research import image_files
 from research.image_files import ReadingOutcome, check_file, check_files, list_files
-from s2am_engine.image.io import ImageData, Metadata, save_image
+from s2am_engine.image.data import ImageData, Metadata
+from s2am_engine.image.io import save_image
 
 RGB = np.random.default_rng(0).integers(0, 256, (12, 17, 3), np.uint8)
 

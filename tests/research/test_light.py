@@ -13,7 +13,8 @@ from PIL import Image
 
 from research import light
 from s2am_engine.finish.shading import NOTABLE
-from s2am_engine.image.io import ImageData, save_image
+from s2am_engine.image.data import ImageData
+from s2am_engine.image.io import save_image
 from tests.engine.pictures import composite
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from research import preference
 from research.preference import Choice, PreferenceServer, Study, bradley_terry, score_choices
-from s2am_engine.errors import EngineError
+from s2am_common.errors import EngineError
 from s2am_engine.training.evaluation import UNTOUCHED
 from tests.engine.pictures import composite
 from tests.training.test_evaluation import write_pair

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from research.publish import measure, publish, read_card_texts
-from s2am_engine.errors import EngineError
+from s2am_common.errors import EngineError
 from s2am_engine.models.model_store import find_model, load_network
 from s2am_engine.networks import registry
 from s2am_engine.networks.connoisseur import CONNOISSEUR_RECIPE

@@ -12,10 +12,9 @@ import numpy as np
 import torch
 from skimage import data
 
-from s2am_engine.networks.registry import build_network
+from s2am_engine.networks.registry import RECIPES, build_network
 from s2am_engine.training.distributed import ProcessGroup, join
 from s2am_engine.training.photo_cache import Photograph
-from s2am_engine.training.recipes import RECIPES
 from s2am_engine.training.run_folder import Checkpoints, TrainingLog
 from s2am_engine.training.synthetic_pairs import PairMaker
 from s2am_engine.training.trainer import Trainer

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
 
-from s2am_engine.errors import EngineError
+from s2am_common.errors import EngineError
 from s2am_engine.training import coco as coco_module
 from s2am_engine.training.coco import Annotations, Instances, read_annotations, unpack_runs
 from s2am_engine.training.dataset_readers import find_photographs

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from s2am_engine.errors import FileError
+from s2am_common.errors import FileError
 from s2am_engine.training.batch_rng import BatchRNG
 from s2am_engine.training.color_styles import PRESETS, RESPONSES, TABLES, ColorStyles, apply_tables
 from s2am_engine.training.presets import HUES, hue_weights, preset_table

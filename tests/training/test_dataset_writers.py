@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
 
-from s2am_engine.errors import EngineError
+from s2am_common.errors import EngineError
 from s2am_engine.training import dataset_writers
 from s2am_engine.training.dataset_readers import Pair, find_pairs
 from s2am_engine.training.dataset_writers import auto_retouch, build_recolored, build_swapped, unique_names

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from s2am_engine.errors import NothingFoundError
+from s2am_common.errors import NothingFoundError
 from s2am_engine.inference.detector import Detection, Detector
 from s2am_engine.training.detector_evaluation import evaluate_detector
 from s2am_engine.types import Pixels

@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from s2am_engine.errors import EngineError
+from s2am_common.errors import EngineError
 from s2am_engine.training.distributed import join
 from s2am_engine.training.photo_cache import Photograph
 from s2am_engine.training.run_folder import WEIGHTS_FILE, read_log

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from s2am_common.errors import EngineError
 from s2am_engine.color.apply import apply_color_map
-from s2am_engine.errors import EngineError
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.training import evaluation
 from s2am_engine.training.dataset_readers import Pair

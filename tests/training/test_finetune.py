@@ -18,8 +18,8 @@ from PIL import Image
 from skimage import data
 from torch import Tensor
 
+from s2am_common.errors import EngineError
 from s2am_engine.cli.training import ProgressDisplay, describe_recognition
-from s2am_engine.errors import EngineError
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.models.model_files import delete_model
 from s2am_engine.models.model_store import Card, find_model, list_models, load_network, write_card

@@ -11,11 +11,10 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from s2am_engine.networks.registry import build_network
+from s2am_engine.networks.registry import RECIPES, build_network
 from s2am_engine.training.distributed import ProcessGroup
 from s2am_engine.training.learner import Learner
 from s2am_engine.training.photo_cache import Photograph
-from s2am_engine.training.recipes import RECIPES
 from s2am_engine.training.synthetic_pairs import PairMaker
 
 WAITING = {"tensor", "new_tensor", "as_tensor", "item", "cpu", "numpy", "inv", "nonzero", "masked_select", "unique"}

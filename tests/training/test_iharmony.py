@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from s2am_engine.errors import EngineError
+from s2am_common.errors import EngineError
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.training.dataset_readers import find_pairs, has_pairs
 from s2am_engine.training.evaluation import Evaluation, PairResult, evaluate_harmonizers, measure_pairs

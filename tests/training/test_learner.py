@@ -10,15 +10,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from s2am_engine.errors import EngineError
+from s2am_common.errors import EngineError
 from s2am_engine.networks.network import PaintNetwork
-from s2am_engine.networks.registry import build_network
+from s2am_engine.networks.registry import RECIPES, build_network
 from s2am_engine.training.distributed import ProcessGroup
 from s2am_engine.training.learner import Learner, gains, has_statistics, psnr, refresh_statistics
 from s2am_engine.training.losses import LOSSES
 from s2am_engine.training.pair_source import Batch
 from s2am_engine.training.photo_cache import Photograph
-from s2am_engine.training.recipes import RECIPES
 from s2am_engine.training.synthetic_pairs import PairMaker
 from tests.engine.networks import perturbed_network, pictures, small_options
 

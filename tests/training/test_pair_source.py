@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from s2am_engine.errors import EngineError
+from s2am_common.errors import EngineError
 from s2am_engine.training.pair_source import Batch, Loader, PairSource
 from s2am_engine.training.photo_cache import Photograph
 from s2am_engine.training.synthetic_pairs import PairMaker

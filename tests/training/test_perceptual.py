@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from s2am_engine.errors import ModelError
+from s2am_common.errors import ModelError
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.training.evaluation import EvaluationOptions, evaluate_harmonizers
 from s2am_engine.training.perceptual import PerceptualDistance

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
 
+from s2am_common.errors import EngineError
 from s2am_common.paths import user_paths
-from s2am_engine.errors import EngineError
 from s2am_engine.image import icc
 from s2am_engine.image.io import load_image
 from s2am_engine.training import dataset_readers, photo_cache

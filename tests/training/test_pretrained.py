@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from skimage import data
 from torch.nn import functional as F
 
-from s2am_engine.errors import EngineError
+from s2am_common.errors import EngineError
 from s2am_engine.networks.recognition import EfficientNetLite0
 from s2am_engine.training import pretrained
 from s2am_engine.training.pretrained import fold, folded, trunk_weights, weights_file

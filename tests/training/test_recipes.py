@@ -8,10 +8,11 @@ import json
 
 import pytest
 
-from s2am_engine.errors import EngineError
-from s2am_engine.networks.registry import NETWORKS, build_network
+from s2am_common.errors import EngineError
+from s2am_engine.networks.registry import NETWORKS, RECIPES, build_network
+from s2am_engine.networks.spec import Recipe
+from s2am_engine.training.learning_rate import learning_rate
 from s2am_engine.training.losses import LOSSES, find_loss
-from s2am_engine.training.recipes import RECIPES, Recipe, learning_rate
 
 UNETS = (
     *("unet", "unet-conv", "unet-se", "unet-cbam", "s2am-s2asc", "s2am-s2asc-six", "s2am-s2asc-no-gates"),

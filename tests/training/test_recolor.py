@@ -11,8 +11,8 @@ import torch
 from skimage import data
 from torch import Tensor
 
+from s2am_common.errors import EngineError
 from s2am_engine.color.srgb import srgb_tensor_to_linear
-from s2am_engine.errors import EngineError
 from s2am_engine.training.batch_rng import BatchRNG
 from s2am_engine.training.color_styles import ColorStyles
 from s2am_engine.training.recolor import recolor, restrain

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from skimage import data
 
-from s2am_engine.errors import EngineError
+from s2am_common.errors import EngineError
 from s2am_engine.training.scene_pairs import Scene, ScenePairs, load_scenes
 
 

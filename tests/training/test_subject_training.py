@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from s2am_common.errors import TrainingError
 from s2am_engine import SubjectSelector
 from s2am_engine.cli.terminal import json_text
-from s2am_engine.errors import TrainingError
 from s2am_engine.models.model_store import SUBJECT_MODEL
 from s2am_engine.networks import registry
 from s2am_engine.networks.spec import NetworkSpec

@@ -19,11 +19,12 @@ import torch
 from PIL import Image
 from skimage import data
 
+from s2am_common.errors import EngineError
 from s2am_engine.cli import main as cli
-from s2am_engine.errors import EngineError
 from s2am_engine.models.model_store import find_model, load_network
-from s2am_engine.training import recipes, trainer, training_data
+from s2am_engine.networks.registry import RECIPES
 from s2am_engine.training import train as training
+from s2am_engine.training import trainer, training_data
 from s2am_engine.training.events import Phase, TrainingEvent
 from s2am_engine.training.pretrained import trunk_weights
 from s2am_engine.training.run_folder import CHECKPOINT_FILE, load_checkpoint, read_log
@@ -34,7 +35,7 @@ from tests.folders import redirect_cache
 
 ROOT = Path(__file__).parents[2]
 TINY = dataclasses.replace(
-    recipes.RECIPES["small"]["concord"], steps=4, batch=4, size=32, warm_up=1, options={"width": 24, "hidden": 32}
+    RECIPES["small"]["concord"], steps=4, batch=4, size=32, warm_up=1, options={"width": 24, "hidden": 32}
 )
 
 
@@ -104,7 +105,7 @@ def test_train_starts_from_pretrained_features(photos: Path, tmp_path: Path) -> 
 
 def test_train_a_detector(photos: Path, tmp_path: Path) -> None:
     recipe = dataclasses.replace(
-        recipes.RECIPES["small"]["dissonance"], steps=4, batch=4, size=32, warm_up=1, options=OURS["dissonance"]
+        RECIPES["small"]["dissonance"], steps=4, batch=4, size=32, warm_up=1, options=OURS["dissonance"]
     )
     found = train(make_plan("dissonance", photos, recipe), tmp_path / "run")
     assert found is not None
@@ -162,7 +163,7 @@ def test_train_command_passes_every_option(
     code, *_ = run(capsys, "train", "--network", "unet", "--data", photos, *f"{line} {more} {where}".split())
     assert code == 0
     expected = dataclasses.replace(
-        recipes.RECIPES["small"]["unet"],
+        RECIPES["small"]["unet"],
         loss="pixel_l1",
         learning_rate=0.5,
         steps=7,
@@ -188,7 +189,7 @@ def test_train_command_published_recipe(
     monkeypatch.setattr(training, "train", lambda plan, *_, **__: began.append(plan))
     line = ["train", "--network", "s2crnet", "--data", photos, "--minutes", "3"]
     assert run(capsys, *line)[0] == run(capsys, *line, "--recipe", "published")[0] == 0
-    kinds = [dataclasses.replace(recipes.RECIPES[kind]["s2crnet"], minutes=3.0) for kind in ("small", "published")]
+    kinds = [dataclasses.replace(RECIPES[kind]["s2crnet"], minutes=3.0) for kind in ("small", "published")]
     assert [plan.recipe for plan in began] == kinds
 
 

@@ -16,14 +16,13 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from s2am_engine.errors import EngineError
-from s2am_engine.networks.registry import build_network
+from s2am_common.errors import EngineError
+from s2am_engine.networks.registry import RECIPES, build_network
 from s2am_engine.training import trainer as trainer_module
 from s2am_engine.training.events import TrainingEvent
 from s2am_engine.training.learner import has_statistics, refresh_statistics
 from s2am_engine.training.losses import LOSSES
 from s2am_engine.training.photo_cache import Photograph
-from s2am_engine.training.recipes import RECIPES
 from s2am_engine.training.run_folder import CHECKPOINT_FILE, WEIGHTS_FILE, Checkpoints, TrainingLog, read_log
 from s2am_engine.training.synthetic_pairs import PairMaker
 from s2am_engine.training.time_budget import fit_steps

@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 from skimage import data
 
-from s2am_engine.errors import EngineError
+from s2am_common.errors import EngineError
+from s2am_engine.networks.registry import RECIPES
 from s2am_engine.training import training_data
 from s2am_engine.training.distributed import ProcessGroup
 from s2am_engine.training.pair_source import PIECE, Batch, MixedPairs, PairSource
-from s2am_engine.training.recipes import RECIPES
 from s2am_engine.training.synthetic_pairs import PairMaker
 from s2am_engine.training.training_data import PairReader, open_data
 from tests.folders import redirect_cache

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from s2am_common.errors import EngineError
 from s2am_editor.document.basis import Basis
 from s2am_editor.document.blend_mode import BlendMode
 from s2am_editor.document.geometry import Transform
@@ -24,10 +25,8 @@ from s2am_editor.document.raster import MAX_INVISIBLE, Raster, TiledMask
 from s2am_editor.document.tone_curves import ToneCurves
 from s2am_engine.color.adjustments import Sliders, adjust
 from s2am_engine.color.map import IDENTITY, ColorMap
-from s2am_engine.errors import EngineError
 from s2am_engine.image.arrays import to_depth
-from s2am_engine.image.data import Metadata
-from s2am_engine.image.io import ImageData
+from s2am_engine.image.data import ImageData, Metadata
 from s2am_engine.image.paste import convert_colors
 from s2am_engine.image.rect import Rect
 from s2am_engine.shadow.settings import Shadow

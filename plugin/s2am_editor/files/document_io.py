@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from s2am_common.errors import ImageFormatError
 from s2am_common.image_formats import (
     READABLE_SUFFIXES,
     WRITABLE_FORMATS,
@@ -22,10 +23,9 @@ from s2am_editor.document.model import Document, Layer
 from s2am_editor.files.openraster import OPENRASTER_SUFFIX, read_openraster, write_openraster
 from s2am_editor.files.progress_steps import ProgressSteps
 from s2am_editor.render.export import converted, flatten, resized
-from s2am_engine.errors import ImageFormatError
 from s2am_engine.image.arrays import full_scale, value_range
-from s2am_engine.image.data import Metadata
-from s2am_engine.image.io import ImageData, load_image, save_image
+from s2am_engine.image.data import ImageData, Metadata
+from s2am_engine.image.io import load_image, save_image
 from s2am_engine.types import FractionCallback
 
 PROJECT_SUFFIX = OPENRASTER_SUFFIX

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from s2am_common.archives import open_archive
 from s2am_common.atomic import atomic_write
+from s2am_common.errors import FileError, ImageFormatError, S2AMError
 from s2am_common.image_formats import PNG
 from s2am_editor.document.blend_mode import BlendMode
 from s2am_editor.document.geometry import Transform
@@ -37,7 +38,6 @@ from s2am_editor.files.project import DAMAGE_ERRORS, document_from_json, documen
 from s2am_editor.render.cast_shadow import scaled_shadow
 from s2am_editor.render.export import converted, flatten, render_area
 from s2am_editor.render.finish_layer import has_finish
-from s2am_engine.errors import FileError, ImageFormatError, S2AMError
 from s2am_engine.image.arrays import subsample, to_depth
 from s2am_engine.image.contact_sheet import fit_into_square
 from s2am_engine.image.data import MAX_PIXELS, ImageData

@@ -21,13 +21,13 @@ from psd_tools.api.layers import Layer as PsdLayer
 from psd_tools.constants import BlendMode as PsdBlendMode
 from psd_tools.constants import ColorMode, Resource, Tag
 
+from s2am_common.errors import FileError, ImageFormatError
 from s2am_editor.document.blend_mode import BlendMode
 from s2am_editor.document.geometry import Transform
 from s2am_editor.document.model import Document, Group, Layer
 from s2am_editor.document.raster import Raster, TiledMask
 from s2am_editor.files.project import DAMAGE_ERRORS
 from s2am_editor.render.export import flatten
-from s2am_engine.errors import FileError, ImageFormatError
 from s2am_engine.image.arrays import full_scale, subsample, to_unit
 from s2am_engine.image.data import ImageData, Metadata
 from s2am_engine.image.formats.common import UnsupportedFileError, check_image_size

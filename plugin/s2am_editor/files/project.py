@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from s2am_common.errors import ImageFormatError
 from s2am_editor.document.basis import Outdated
 from s2am_editor.document.blend_mode import BlendMode
 from s2am_editor.document.geometry import Transform
@@ -31,7 +32,6 @@ from s2am_editor.document.raster import Raster, TiledMask
 from s2am_editor.document.tone_curves import ToneCurves
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.color.map import ColorMap, Curves
-from s2am_engine.errors import ImageFormatError
 from s2am_engine.image.data import Metadata
 from s2am_engine.shadow.settings import Shadow
 from s2am_engine.types import FractionCallback

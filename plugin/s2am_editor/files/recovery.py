@@ -24,11 +24,11 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from s2am_common.atomic import atomic_write
+from s2am_common.errors import FileError
 from s2am_common.paths import user_paths
 from s2am_editor.document.model import Document
 from s2am_editor.document.raster import Raster, TiledMask
 from s2am_editor.files.project import DAMAGE_ERRORS, document_from_json, document_to_json, read_array
-from s2am_engine.errors import FileError
 
 _DESCRIPTION, _LOCK = "document.json", "lock"
 

@@ -24,7 +24,7 @@ from s2am_editor.render.mixing import mix_colors
 from s2am_editor.render.resample import Patch, resample_layer
 from s2am_engine.color.apply import apply_color_map
 from s2am_engine.image.arrays import full_scale, to_depth, to_unit
-from s2am_engine.image.io import ImageData
+from s2am_engine.image.data import ImageData
 from s2am_engine.image.paste import Placement, blend_over, paste_layer
 from s2am_engine.image.rect import Rect
 

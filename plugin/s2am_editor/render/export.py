@@ -19,7 +19,7 @@ from s2am_editor.render.blend import adjust_image, exact_shadows, render_exactly
 from s2am_editor.render.resample import resample_layer
 from s2am_engine.image import icc
 from s2am_engine.image.arrays import full_scale, sampled_lines, to_depth
-from s2am_engine.image.io import ImageData
+from s2am_engine.image.data import ImageData
 from s2am_engine.image.rect import Rect
 from s2am_engine.types import FractionCallback
 

@@ -37,7 +37,7 @@ from s2am_editor.render.finish_layer import finished_patch, has_finish
 from s2am_editor.render.resample import Patch, resample_layer, resample_mask
 from s2am_engine.image import icc
 from s2am_engine.image.arrays import to_uint8
-from s2am_engine.image.io import ImageData
+from s2am_engine.image.data import ImageData
 from s2am_engine.image.rect import Rect
 
 TILE_SIZE = 384

@@ -15,7 +15,7 @@ from PyQt6.QtGui import QGuiApplication, QImage
 
 from s2am_engine.image import icc
 from s2am_engine.image.arrays import to_uint8
-from s2am_engine.image.io import ImageData
+from s2am_engine.image.data import ImageData
 
 PLACE_FORMAT = "application/x-s2am-place"
 

@@ -22,7 +22,7 @@ from s2am_editor.window.dialogs.standard_dialogs import FileKind, SaveAnswer
 from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs, Problem
-from s2am_engine.image.io import ImageData
+from s2am_engine.image.data import ImageData
 
 
 class DocumentFiles(QObject):

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from PyQt6.QtCore import QCoreApplication, QObject, pyqtSignal
 
+from s2am_common.errors import EngineError
 from s2am_editor.document.changes import ImageAdjusted, LayerAdjusted, document_changes
 from s2am_editor.document.history import Command, History
 from s2am_editor.document.layer_tree import layers_in
 from s2am_editor.document.model import Document, Group, Item, Layer
 from s2am_editor.window.jobs import Problem
-from s2am_engine.errors import EngineError
 
 
 class EditorSession(QObject):

@@ -21,6 +21,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from s2am_common.errors import EngineError
 from s2am_common.translation import localized
 from s2am_editor.window.action_states import ActionStates
 from s2am_editor.window.action_table import FIELD_KEYS
@@ -52,7 +53,6 @@ from s2am_editor.window.variant_commands import VariantCommands
 from s2am_editor.window.view_commands import ViewCommands
 from s2am_editor.window.widgets.curve_editor import CurveEditor
 from s2am_editor.window.window_commands import LayerCommands, WindowCommands
-from s2am_engine.errors import EngineError
 from s2am_engine.shadow.estimate import ShadowEstimate
 
 SAVED_DURATION = 4000  # milliseconds for which the status bar says that a project was saved

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from PyQt6.QtWidgets import QInputDialog
 
+from s2am_common.errors import MaskError, with_advice
 from s2am_common.image_formats import READABLE_SUFFIXES
 from s2am_common.translation import localized
 from s2am_editor.cutout.masks import alpha_to_mask
@@ -18,7 +19,6 @@ from s2am_editor.window.dialogs import standard_dialogs
 from s2am_editor.window.dialogs.standard_dialogs import FileKind
 from s2am_editor.window.document_commands import DocumentCommands
 from s2am_editor.window.jobs import EDITOR_ADVICE, BackgroundJob, Problem
-from s2am_engine.errors import MaskError, with_advice
 from s2am_engine.image.arrays import to_uint8
 from s2am_engine.image.mask_reading import BY_RULES, MaskOptions, MaskReading, read_mask_file
 from s2am_engine.image.masks import MASK_SUFFIXES, check_mask_size, save_mask

@@ -7,6 +7,7 @@ import dataclasses
 
 from PyQt6.QtCore import QObject, pyqtSignal
 
+from s2am_common.errors import EngineError
 from s2am_common.variants import first_variants
 from s2am_editor.document.model import Reference
 from s2am_editor.window.canvas.document_view import DocumentView
@@ -20,7 +21,6 @@ from s2am_editor.window.panels.harmonize_panel import (
     usable_models,
 )
 from s2am_editor.window.panels.variants_panel import VariantsPanel
-from s2am_engine.errors import EngineError
 from s2am_engine.models.model_store import default_model
 
 

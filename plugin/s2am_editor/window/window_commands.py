@@ -33,7 +33,7 @@ from s2am_editor.window.document_commands import DocumentCommands
 from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.jobs import BackgroundJob
 from s2am_engine.file_harmonizer import map_text
-from s2am_engine.image.io import ImageData
+from s2am_engine.image.data import ImageData
 from s2am_engine.pytorch import has_torch
 
 

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import DTypeLike, NDArray
 from skimage import data
 
+from s2am_common.errors import EngineError, NothingFoundError
 from s2am_editor.cutout.masks import (
     Brush,
     Combination,
@@ -24,9 +25,9 @@ from s2am_editor.cutout.subject import SubjectDetector, grab_cut
 from s2am_editor.document.geometry import Transform
 from s2am_editor.document.model import Document, Layer
 from s2am_editor.document.raster import Raster, TiledMask
-from s2am_engine.errors import EngineError, NothingFoundError
 from s2am_engine.image.arrays import full_scale
-from s2am_engine.image.io import ImageData, load_image
+from s2am_engine.image.data import ImageData
+from s2am_engine.image.io import load_image
 from s2am_engine.image.mask_edges import EdgeSettings
 from s2am_engine.image.rect import Rect
 from s2am_engine.inference.detector import Detector

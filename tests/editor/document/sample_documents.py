@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from s2am_editor.document.model import Document, Layer
 from s2am_engine.image.arrays import full_scale
-from s2am_engine.image.io import ImageData
+from s2am_engine.image.data import ImageData
 
 
 def scene(width: int = 300, height: int = 200, seed: int = 0, dtype: DTypeLike = np.uint8) -> NDArray[Any]:

@@ -8,6 +8,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from s2am_common.errors import EngineError
 from s2am_editor.document import commands, layer_tree
 from s2am_editor.document.geometry import Transform
 from s2am_editor.document.history import History
@@ -15,7 +16,6 @@ from s2am_editor.document.model import Document, Harmonization
 from s2am_editor.document.raster import TiledMask
 from s2am_editor.render.export import flatten
 from s2am_engine.color.map import IDENTITY
-from s2am_engine.errors import EngineError
 from s2am_engine.image.rect import Rect
 from tests.editor.document.sample_documents import cutout, two_layers
 

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import DTypeLike
 from PIL import Image
 
+from s2am_common.errors import EngineError
 from s2am_editor.document import commands
 from s2am_editor.document.model import Document
 from s2am_editor.files.document_io import (
@@ -21,10 +22,9 @@ from s2am_editor.files.document_io import (
     save_project,
 )
 from s2am_editor.render.export import flatten
-from s2am_engine.errors import EngineError
-from s2am_engine.image.data import Metadata
+from s2am_engine.image.data import ImageData, Metadata
 from s2am_engine.image.icc import is_srgb
-from s2am_engine.image.io import ImageData, load_image, save_image
+from s2am_engine.image.io import load_image, save_image
 from tests.editor.document.sample_documents import cutout, disc, scene, two_layers
 from tests.engine.icc import ADOBE, adobe_curve, rgb_profile
 

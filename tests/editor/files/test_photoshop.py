@@ -14,10 +14,10 @@ from PIL import Image, ImageCms
 from psd_tools import PSDImage
 from psd_tools.constants import BlendMode
 
+from s2am_common.errors import EngineError
 from s2am_editor.document.blend_mode import BlendMode as LayerBlendMode
 from s2am_editor.files.document_io import EXPORT_SUFFIXES, export_image, open_document, read_layer, save_project
 from s2am_editor.render.export import flatten
-from s2am_engine.errors import EngineError
 from s2am_engine.image.arrays import to_uint8
 from tests.editor.document.sample_documents import disc, scene
 from tests.editor.files.photoshop_files import psd_file, psd_layer

@@ -17,6 +17,7 @@ import pytest
 from numpy.typing import DTypeLike
 from PIL import Image
 
+from s2am_common.errors import EngineError
 from s2am_editor.document import commands
 from s2am_editor.document.blend_mode import BlendMode
 from s2am_editor.document.geometry import Transform
@@ -28,9 +29,7 @@ from s2am_editor.files.project import read_array
 from s2am_editor.render.export import flatten
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.color.map import Chain, Curves, Matrix
-from s2am_engine.errors import EngineError
-from s2am_engine.image.data import Metadata
-from s2am_engine.image.io import ImageData
+from s2am_engine.image.data import ImageData, Metadata
 from tests.editor.document.sample_documents import cutout, disc, scene, two_layers
 
 CURVES = Curves(np.random.default_rng(0).random((3, 33)).astype(np.float32))

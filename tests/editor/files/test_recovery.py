@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from numpy.typing import DTypeLike
 
+from s2am_common.errors import EngineError
 from s2am_editor.document import commands
 from s2am_editor.document.model import Document
 from s2am_editor.files.recovery import Recovery
-from s2am_engine.errors import EngineError
 from tests.editor.document.sample_documents import two_layers
 from tests.editor.files.test_projects import assert_same, full_document
 
@@ -51,7 +51,7 @@ def test_recovery_finds_copy_of_killed_process_only(tmp_path: Path) -> None:
         import numpy as np
         from s2am_editor.document.model import Document
         from s2am_editor.files.recovery import Recovery
-        from s2am_engine.image.io import ImageData
+        from s2am_engine.image.data import ImageData
         recovery = Recovery(Path(sys.argv[1]))
         recovery.save(Document.from_image(ImageData(np.full((20, 30, 3), 77, np.uint8)), "beach"), "beach")
         print("saved", flush=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from s2am_common.errors import ImageFormatError
 from s2am_editor.document import commands, layer_tree
 from s2am_editor.document.geometry import Transform
 from s2am_editor.document.model import Document, Layer
@@ -16,8 +17,7 @@ from s2am_editor.files.document_io import open_document, save_project
 from s2am_editor.render.export import flatten
 from s2am_editor.render.harmonize_layer import find_shadow, prepare_input
 from s2am_editor.render.renderer import RenderSession
-from s2am_engine.errors import ImageFormatError
-from s2am_engine.image.io import ImageData
+from s2am_engine.image.data import ImageData
 from s2am_engine.image.rect import Rect
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.shadow.settings import Shadow

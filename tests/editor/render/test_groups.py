@@ -16,6 +16,7 @@ from PIL import Image
 from psd_tools import PSDImage
 from psd_tools.constants import BlendMode as PsdBlendMode
 
+from s2am_common.errors import ImageFormatError
 from s2am_editor.document import commands, layer_tree
 from s2am_editor.document.blend_mode import BlendMode
 from s2am_editor.document.geometry import Transform
@@ -25,7 +26,6 @@ from s2am_editor.files.document_io import open_document, save_project
 from s2am_editor.render.export import flatten, flatten_group
 from s2am_editor.render.harmonize_layer import prepare_input
 from s2am_editor.render.renderer import RenderSession
-from s2am_engine.errors import ImageFormatError
 from tests.editor.document.sample_documents import disc, scene
 from tests.editor.files.test_projects import rewritten
 

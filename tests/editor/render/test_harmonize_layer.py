@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import DTypeLike
 
+from s2am_common.errors import DeviceError, EngineError
 from s2am_editor.document import commands
 from s2am_editor.document.geometry import Transform
 from s2am_editor.document.history import History
@@ -18,9 +19,8 @@ from s2am_editor.document.raster import TiledMask
 from s2am_editor.render.export import flatten
 from s2am_editor.render.harmonize_layer import LoadedModels, find_harmonization, find_variants, prepare_input
 from s2am_engine.color.adjustments import Sliders
-from s2am_engine.errors import DeviceError, EngineError
 from s2am_engine.image.arrays import SAMPLED_SIDE
-from s2am_engine.image.io import ImageData
+from s2am_engine.image.data import ImageData
 from s2am_engine.inference.harmonizer import Harmonizer
 from tests.editor.document.sample_documents import cutout, scene, two_layers
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from s2am_common.errors import ImageFormatError
 from s2am_editor.document import commands
 from s2am_editor.document.geometry import Transform
 from s2am_editor.document.model import Document, Layer
@@ -17,9 +18,8 @@ from s2am_editor.render.export import flatten
 from s2am_editor.render.finish_layer import with_drafts
 from s2am_editor.render.harmonize_layer import LoadedModels, find_finish, find_harmonization, prepare_input
 from s2am_editor.render.renderer import RenderSession
-from s2am_engine.errors import ImageFormatError
 from s2am_engine.finish.values import Finish
-from s2am_engine.image.io import ImageData
+from s2am_engine.image.data import ImageData
 from s2am_engine.image.rect import Rect
 from s2am_engine.inference.harmonizer import Harmonizer
 from tests.editor.document.sample_documents import cutout, scene, two_layers

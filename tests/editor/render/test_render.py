@@ -25,7 +25,7 @@ from s2am_editor.render.renderer import RenderSession, layer_thumbnail
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.color.map import Curves, Matrix
 from s2am_engine.image.arrays import full_scale
-from s2am_engine.image.io import ImageData
+from s2am_engine.image.data import ImageData
 from s2am_engine.image.paste import paste_layer, place_layer
 from s2am_engine.image.rect import Rect
 from tests.editor.document.sample_documents import cutout, disc, scene, two_layers

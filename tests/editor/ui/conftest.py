@@ -19,7 +19,8 @@ from s2am_editor.files import recovery
 from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.main_window import MainWindow
 from s2am_editor.window.theme import Appearance, Theme
-from s2am_engine.image.io import ImageData, save_image
+from s2am_engine.image.data import ImageData
+from s2am_engine.image.io import save_image
 from tests.editor.ui.driver import Questions, WindowDriver
 
 

@@ -19,7 +19,7 @@ from s2am_editor.window.dialogs import standard_dialogs
 from s2am_editor.window.dialogs.standard_dialogs import SaveAnswer
 from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.main_window import MainWindow
-from s2am_engine.image.io import ImageData
+from s2am_engine.image.data import ImageData
 from tests.editor.ui.driver import WindowDriver
 
 

@@ -14,7 +14,8 @@ from s2am_editor.window.dialogs.batch import BatchDialog
 from s2am_editor.window.dialogs.batch_form import BACKGROUND_MODE, COMPOSITE_MODE
 from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.theme import Theme
-from s2am_engine.image.io import ImageData, load_image, save_image
+from s2am_engine.image.data import ImageData
+from s2am_engine.image.io import load_image, save_image
 from tests.editor.ui.conftest import disc
 from tests.editor.ui.driver import LONG, click
 

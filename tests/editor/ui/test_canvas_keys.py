@@ -24,7 +24,8 @@ from s2am_editor.window.dialogs.batch import BatchDialog
 from s2am_editor.window.dialogs.fine_tune import FineTuneDialog
 from s2am_editor.window.dialogs.standard_dialogs import ExportDialog
 from s2am_editor.window.main_window import MainWindow
-from s2am_engine.image.io import ImageData, save_image
+from s2am_engine.image.data import ImageData
+from s2am_engine.image.io import save_image
 from tests.editor.ui.conftest import disc
 from tests.editor.ui.driver import WindowDriver
 

@@ -22,7 +22,8 @@ from s2am_editor.document.raster import Raster, TiledMask
 from s2am_editor.files.document_io import open_document, save_project
 from s2am_editor.render.export import flatten
 from s2am_editor.window.canvas.canvas import Compare
-from s2am_engine.image.io import ImageData, save_image
+from s2am_engine.image.data import ImageData
+from s2am_engine.image.io import save_image
 from s2am_engine.image.rect import Rect
 from tests.editor.ui.driver import WindowDriver
 

@@ -23,7 +23,8 @@ from s2am_editor.window.dialogs.fine_tuning import PhotoFolder
 from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.theme import Appearance, Theme, current_colors
 from s2am_editor.window.widgets.basic import Plot
-from s2am_engine.image.io import ImageData, save_image
+from s2am_engine.image.data import ImageData
+from s2am_engine.image.io import save_image
 from s2am_engine.models.model_store import list_models
 from s2am_engine.training.events import Phase, TrainingEvent, Validation
 from s2am_engine.training.finetune import FineTuneSettings

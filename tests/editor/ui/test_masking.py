@@ -22,7 +22,8 @@ from s2am_editor.document.raster import Raster, TiledMask
 from s2am_editor.window.canvas.document_view import MaskView
 from s2am_editor.window.dialogs.refine_edges import RefineEdgesDialog
 from s2am_editor.window.tools import cut_out
-from s2am_engine.image.io import ImageData, save_image
+from s2am_engine.image.data import ImageData
+from s2am_engine.image.io import save_image
 from s2am_engine.image.mask_reading import read_mask
 from s2am_engine.image.masks import save_mask
 from tests.editor.ui.conftest import studio

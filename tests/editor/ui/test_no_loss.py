@@ -29,7 +29,8 @@ from s2am_editor.window.dialogs.standard_dialogs import ExportDialog
 from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.main_window import MainWindow
 from s2am_editor.window.theme import Theme
-from s2am_engine.image.io import ImageData, load_image, save_image
+from s2am_engine.image.data import ImageData
+from s2am_engine.image.io import load_image, save_image
 from tests.editor.ui.conftest import disc
 from tests.editor.ui.driver import LONG, Questions, WindowDriver
 

@@ -13,7 +13,8 @@ from PyQt6.QtGui import QImage
 from s2am_editor.window import clipboard
 from s2am_editor.window.dialogs import standard_dialogs
 from s2am_editor.window.menus import menu_text
-from s2am_engine.image.io import ImageData, save_image
+from s2am_engine.image.data import ImageData
+from s2am_engine.image.io import save_image
 from tests.editor.files.photoshop_files import psd_file, psd_layer
 from tests.editor.ui.conftest import disc
 from tests.editor.ui.driver import WindowDriver

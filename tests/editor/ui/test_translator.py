@@ -12,13 +12,13 @@ from PyQt6.QtGui import QAction
 from PyQt6.QtWidgets import QAbstractButton, QApplication, QDialogButtonBox, QLabel, QMenu, QWidget
 from pytestqt.qtbot import QtBot
 
+from s2am_common.errors import ImageFormatError
 from s2am_common.translation import CATALOGS, read_po, use_languages
 from s2am_editor.window import translator
 from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.jobs import Problem
 from s2am_editor.window.main_window import MainWindow
 from s2am_editor.window.theme import Theme
-from s2am_engine.errors import ImageFormatError
 from tests.editor.ui.driver import WindowDriver
 
 GERMAN = read_po((CATALOGS / "de.po").read_text(encoding="utf-8"))

@@ -16,11 +16,11 @@ from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtGui import QCloseEvent
 from PyQt6.QtWidgets import QDialog, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
 
+from s2am_common.errors import EngineError
 from s2am_common.optional_parts import TRAIN
 from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs, CanceledJobError, Problem
 from s2am_editor.window.messages import Banner
 from s2am_editor.window.widgets.basic import heading, muted_label, primary_button, push_button
-from s2am_engine.errors import EngineError
 
 COMMAND = (sys.executable, "-m", "s2am_engine.cli", "install")
 """Command that lists optional parts of the program, or adds one."""

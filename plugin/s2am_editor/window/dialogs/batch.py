@@ -19,6 +19,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from s2am_common.errors import EngineError
 from s2am_editor.batch import BatchSettings, BeforeAfter, harmonize_batch, name_outputs
 from s2am_editor.render.harmonize_layer import LoadedModels
 from s2am_editor.window.dialogs import standard_dialogs
@@ -29,7 +30,6 @@ from s2am_editor.window.messages import Banner
 from s2am_editor.window.widgets.basic import heading, muted_label, primary_button, push_button
 from s2am_editor.window.widgets.layouts import DIALOG_MARGINS, column_of, row_of
 from s2am_engine.batch import BatchEvent, BatchItem, plan_batch
-from s2am_engine.errors import EngineError
 
 CONTACT_SHEET = "contact-sheet.png"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QGridLayout, QLabel, QLineEdit, QWidget
 
-from s2am_common.image_formats import WRITABLE_FORMATS
+from s2am_common.image_formats import IMAGE_SUFFIXES, WRITABLE_FORMATS
 from s2am_common.sliders import SLIDERS
 from s2am_editor.batch import BatchSettings
 from s2am_editor.window.dialogs import standard_dialogs
@@ -17,7 +17,6 @@ from s2am_editor.window.panels.harmonize_panel import usable_models
 from s2am_editor.window.widgets.basic import ChoiceBox, PathRow, WholeNumberBox
 from s2am_editor.window.widgets.layouts import row_of, widget_of
 from s2am_editor.window.widgets.sliders import SliderRow
-from s2am_engine.image.io import IMAGE_SUFFIXES
 from s2am_engine.models.model_store import default_model
 
 CUTOUT_MODE, BACKGROUND_MODE, COMPOSITE_MODE = range(3)

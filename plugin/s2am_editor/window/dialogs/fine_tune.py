@@ -19,6 +19,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from s2am_common.errors import EngineError
 from s2am_common.translation import localized
 from s2am_editor.window.dialogs import standard_dialogs
 from s2am_editor.window.dialogs.fine_tune_pages import ResultPage, TrainingPage
@@ -36,7 +37,6 @@ from s2am_editor.window.widgets.basic import (
     push_button,
 )
 from s2am_editor.window.widgets.layouts import DIALOG_MARGINS, Part, column_of, form_of, row_of
-from s2am_engine.errors import EngineError
 from s2am_engine.models.model_files import check_free, check_name, free_name
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from PyQt6.QtCore import QObject, pyqtSignal
 from PyQt6.QtGui import QImage
 
+from s2am_common.errors import EngineError
 from s2am_editor.window.clipboard import to_image
 from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs
-from s2am_engine.errors import EngineError
-from s2am_engine.image.io import ImageData
+from s2am_engine.image.data import ImageData
 from s2am_engine.models.model_files import check_free, delete_model
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PyQt6.QtCore import QObject, QSignalBlocker, Qt, pyqtSignal
 from PyQt6.QtWidgets import QComboBox, QGridLayout, QLabel, QWidget
 
+from s2am_common.errors import EngineError
 from s2am_common.translation import localized
 from s2am_editor.document import commands
 from s2am_editor.document.basis import Outdated
@@ -34,7 +35,6 @@ from s2am_editor.window.widgets.basic import (
 )
 from s2am_editor.window.widgets.layouts import column_of, row_of
 from s2am_engine.color.adjustments import Sliders
-from s2am_engine.errors import EngineError
 from s2am_engine.image.rect import Rect
 from s2am_engine.likeness import likeness_note
 from s2am_engine.models.model_store import Model, default_model, list_models
