@@ -184,6 +184,7 @@ def _smooth_fields(
                 counted *= counts[rows]
             _add_rows(total, times(part, counted), first, len(weights))
             _add_rows(share, counted, first, len(weights))
+    del part, counted
     foreground, background = (_extrapolated(*each) for each in zip(sums, shares, strict=True))
     return small, foreground, background
 
@@ -218,11 +219,14 @@ def _extrapolated(sums: Floats, weights: Floats) -> Bytes:
         half = (max(1, weights.shape[1] // 2), max(1, weights.shape[0] // 2))
         levels.append((_reduced(sums, half), _reduced(weights, half)))
     colors = levels[-1][0] / np.maximum(levels[-1][1], 1e-6)[..., None]
+    least = np.float32(_LEAST_WEIGHT)
     for sums, weights in reversed(levels[:-1]):
-        beyond = cv2.resize(colors, weights.shape[1::-1], interpolation=cv2.INTER_LINEAR).reshape(sums.shape)
-        least = np.float32(_LEAST_WEIGHT)
-        colors = (sums + least * beyond) / (weights + least)[..., None]
-    return np.asarray(np.rint(colors.clip(0, 255)), np.uint8)
+        colors = cv2.resize(colors, weights.shape[1::-1], interpolation=cv2.INTER_LINEAR).reshape(sums.shape)
+        colors *= least
+        colors += sums
+        colors /= (weights + least)[..., None]
+    np.rint(colors.clip(0, 255, out=colors), out=colors)
+    return np.asarray(colors, np.uint8)
 
 
 def decontaminate(
@@ -243,7 +247,7 @@ def decontaminate(
         around: has the colors where no opaque pixel is near.
         corner: row and column of the upper left pixel in the image that was measured.
         strength: 0 to 1.
-        scratch: memory of the thread; the colors are its array “colors”.
+        scratch: memory of intermediate results; the colors are its array “colors”.
         layer: whether the colors are a layer's own; else they are those of a composite.
     """
     box = bounding_box(alpha < 1 if layer else (alpha > 0) & (alpha < 1))
@@ -312,7 +316,7 @@ class _HalfResolution:
             weight: h×w.
             around: the surroundings.
             beyond: one of their fields.
-            scratch: memory of the thread, whose array “change” is overwritten.
+            scratch: memory of intermediate results, whose array “change” is overwritten.
         """
         sums = self._mean(times(colors, weight, out=scratch.floats("change", colors.shape)))
         weights = self._mean(weight)
@@ -329,7 +333,7 @@ class _HalfResolution:
         return np.asarray(cv2.blur(halved, (_NEAR + 1, _NEAR + 1), dst=halved), np.float32)
 
     def enlarged(self, colors: Floats, scratch: Scratch) -> Floats:
-        """Return colors at the resolution of the block, in the array “change” of the thread's memory."""
+        """Return colors at the resolution of the block, in the array “change” of `scratch`."""
         width, height = 2 * self._size[0], 2 * self._size[1]
         full = scratch.floats("change", (height, width, 3))
         cv2.resize(colors, (width, height), dst=full, interpolation=cv2.INTER_LINEAR)
@@ -344,7 +348,7 @@ def wrap_light(colors: Floats, light: Floats, strength: float, scratch: Scratch)
         colors: h×w×3 in 8-bit levels; modified.
         light: h×w×3, see `Surroundings.spilled_light`; modified.
         strength: 0 to 1.
-        scratch: memory of the thread.
+        scratch: memory of intermediate results.
     """
     dark = np.minimum(colors, 255, out=scratch.floats("change", colors.shape))
     cv2.addWeighted(dark, -strength / 255, dark, 0, strength, dst=dark)

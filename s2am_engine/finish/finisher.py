@@ -1,23 +1,31 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Applying a finish to recolored pixels of any size and depth, in place, in blocks that overlap by what they need.
 
-Several threads finish the blocks. A block needs pixels around it as they were before: blocks are read in order, one at
-a time, and the pixels that later blocks need are copied before a block is changed. So the result does not depend on
-blocks and threads, and only these copies and a few blocks of floats are allocated.
+A block needs pixels around it as they were before: the pixels that later blocks need are copied before a block is
+changed. So the result does not depend on blocks, and only these copies and a few blocks of floats are allocated.
+
+One thread finishes all blocks. Two of them take as long on two cores, where they wait for the interpreter lock after
+each operation on a block, and twice the memory.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from threading import Lock, local
 
 import cv2
 import numpy as np
 
-from s2am_engine.finish.blocks import BlockPart, OriginalPixels, shape_of, to_levels, with_surroundings, within
+from s2am_engine.finish.blocks import (
+    BlockPart,
+    BlockSurroundings,
+    OriginalPixels,
+    shape_of,
+    to_levels,
+    with_surroundings,
+    within,
+)
 from s2am_engine.finish.edges import EDGE_REACH, Surroundings, decontaminate, wrap_light
 from s2am_engine.finish.grain import AddedGrain, ReducedGrain, grain_stage
 from s2am_engine.finish.measurement import FinishMeasurement
@@ -26,12 +34,9 @@ from s2am_engine.finish.shading import Shading
 from s2am_engine.finish.sharpness import kernel_reach, soften, unsharp_mask
 from s2am_engine.finish.values import Finish
 from s2am_engine.image.arrays import bounding_box, full_scale
-from s2am_engine.strip_threads import run_in_threads
 from s2am_engine.types import Floats, FractionCallback, Mask, Pixels
 
-# Smaller blocks keep two threads waiting for the interpreter lock, larger ones need more memory.
-_BLOCK_ROWS, _BLOCK_COLUMNS = 256, 384
-_MAX_WORKERS = 8
+_BLOCK_ROWS, _BLOCK_COLUMNS = 128, 256  # smaller blocks take more time, larger ones more memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +101,6 @@ class Finisher:
         origin: tuple[int, int] = (0, 0),
         rows: slice | None = None,
         progress: FractionCallback | None = None,
-        workers: int | None = None,
     ) -> None:
         """Finish recolored pixels in place. Where the mask is 0, all bits are kept; elsewhere it weights the change.
 
@@ -109,8 +113,7 @@ class Finisher:
                 the background later. None = the pixels are a composite, and the mask is the foreground's share.
             origin: (x, y) of the upper left pixel in the image that was measured.
             rows: the rows to finish, if the others are only the surroundings of a strip; None = all.
-            progress: called occasionally, in the calling thread, with the fraction done; may raise to cancel.
-            workers: number of threads, at least 1; None = one per processor.
+            progress: called occasionally with the fraction done; may raise to cancel.
         """
         shown = layer_alpha if mask is None else mask
         if shown is None:
@@ -125,8 +128,7 @@ class Finisher:
         left -= left and (left + origin[0]) % 2  # see `reach`
         top -= top and (first + top + origin[1]) % 2
         box = (left, first + top, right, first + bottom)
-        job = _FinishJob(self, pixels, shown, layer_alpha, origin, box, whole=mask is None)
-        job.run(progress, workers or min(os.cpu_count() or 1, _MAX_WORKERS))
+        _FinishJob(self, pixels, shown, layer_alpha, origin, box, whole=mask is None).run(progress)
 
     def finish_block(
         self,
@@ -145,7 +147,7 @@ class Finisher:
             alpha: h×w in [0, 1], the foreground's share or the layer's transparency; None = 1 everywhere.
             place: row and column of the block in the image that was measured.
             inner: the part; what is around it, up to `reach`, is only needed for it.
-            scratch: memory of the thread.
+            scratch: memory of intermediate results.
             layer: whether the colors are a layer's own, see `apply`.
         """
         finish, around = self.finish, self.surroundings
@@ -181,13 +183,12 @@ class Finisher:
         return bool(finish.light_wrap and around is not None and around.has_light(top, left, height, width))
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class _FinishJob:
     """One call of `Finisher.apply`.
 
     box: left, top, right, bottom of the pixels to change.
     whole: the change is not weighted by the mask.
-    memory: the `Scratch` of each thread.
     """
 
     finisher: Finisher
@@ -197,22 +198,15 @@ class _FinishJob:
     origin: tuple[int, int]
     box: tuple[int, int, int, int]
     whole: bool = False
-    lock: Lock = field(default_factory=Lock)
-    memory: local = field(default_factory=local)
 
-    def run(self, progress: FractionCallback | None, workers: int) -> None:
-        """Finish all blocks. `reach` prepares the grain as well, before the threads need it."""
+    def run(self, progress: FractionCallback | None) -> None:
+        """Finish all blocks."""
         originals = OriginalPixels(self.pixels, self.box, self.finisher.reach)
-        blocks = list(self._blocks())
-        waiting = iter(blocks)
-
-        def finish_next(_: BlockPart) -> None:
-            with self.lock:  # read in order, before another thread changes what is read
-                task = self._read(next(waiting), originals)
-            if task is not None:
-                self._finish(task)
-
-        run_in_threads(finish_next, blocks, progress, workers)
+        scratch, blocks = Scratch(), list(self._blocks())
+        for number, block in enumerate(blocks):
+            if progress:
+                progress(number / len(blocks))
+            self._finish(block, originals.enter(block), scratch)
         if progress:
             progress(1.0)
 
@@ -229,71 +223,35 @@ class _FinishJob:
             for column in range(left, right, width):
                 yield slice(row, min(row + height, bottom)), slice(column, min(column + width, right))
 
-    def _with_surroundings(self, block: BlockPart) -> BlockPart:
-        return with_surroundings(block, self.finisher.reach, self.mask.shape)
-
-    def _is_opaque(self, block: BlockPart) -> bool:
-        """Return whether there are no soft edges in a block and around it."""
-        return _is_full(self.shown[self._with_surroundings(block)])
-
     def _place(self, part: BlockPart) -> tuple[int, int]:
         """Return the row and column of a part of the pixels in the image that was measured."""
         return part[0].start + self.origin[1], part[1].start + self.origin[0]
 
-    def _read(self, block: BlockPart, originals: OriginalPixels) -> _Task | None:
-        """Return a block as it was before, with what is around it, if the finish changes it."""
-        around = originals.enter(block)
-        finisher, layer = self.finisher, self.layer_alpha is not None
-        mask, opaque = self.mask[block], self._is_opaque(block)
-        everywhere = (opaque and not layer) or _is_full(mask)
-        place = self._place(block)
-        if not ((everywhere or mask.any()) and finisher.changes_block(*place, *mask.shape, opaque=opaque)):
-            return None
+    def _finish(self, block: BlockPart, around: BlockSurroundings, scratch: Scratch) -> None:
+        """Finish a block, if that changes it."""
+        finisher, layer, mask = self.finisher, self.layer_alpha is not None, self.mask[block]
+        widest = with_surroundings(block, finisher.reach, self.mask.shape)
+        opaque = _is_full(self.shown[widest])  # there are no soft edges in the block and around it
+        everywhere = (opaque and not layer) or _is_full(mask)  # all of its pixels are changed completely
+        changes = finisher.changes_block(*self._place(block), *mask.shape, opaque=opaque)
+        if not (changes and (everywhere or mask.any())):
+            return
         outer = with_surroundings(block, finisher.reach_of(opaque=opaque), self.mask.shape)
-        colors = self._scratch().floats("colors", (*shape_of(outer), 3))
-        around.read(within(outer, self._with_surroundings(block)), colors)
-        return _Task(block, outer, colors, opaque, everywhere)
-
-    def _finish(self, task: _Task) -> None:
-        """Finish a block."""
-        layer, scratch = self.layer_alpha is not None, self._scratch()
-        mask, target = self.mask[task.block], self.pixels[task.block][..., :3]
-        alpha = None if task.opaque or not self.finisher.uses_alpha(layer=layer) else _unit(self.shown[task.outer])
-        place, inner = self._place(task.outer), within(task.block, task.outer)
-        finished = self.finisher.finish_block(task.colors, alpha, place, inner, scratch, layer=layer)
-        if not (task.everywhere or self.whole):
+        colors = scratch.floats("colors", (*shape_of(outer), 3))
+        around.read(within(outer, widest), colors)
+        alpha = None if opaque or not finisher.uses_alpha(layer=layer) else _unit(self.shown[outer])
+        finished = finisher.finish_block(colors, alpha, self._place(outer), within(block, outer), scratch, layer=layer)
+        target = self.pixels[block][..., :3]
+        if not (everywhere or self.whole):
             before = to_levels(target, scratch.floats("change", target.shape))
             cv2.subtract(finished, before, dst=finished)
             times(finished, _unit(mask), out=finished, spare=scratch.floats("weights", target.shape))
             cv2.add(finished, before, dst=finished)
         result = _to_depth(finished, target)
-        if task.everywhere:
+        if everywhere:
             target[:] = result
         else:
             target[:] = cv2.copyTo(result, (mask > 0).view(np.uint8), np.ascontiguousarray(target))
-
-    def _scratch(self) -> Scratch:
-        """Return the memory of this thread."""
-        found: Scratch | None = getattr(self.memory, "scratch", None)
-        if found is None:
-            found = self.memory.scratch = Scratch()
-        return found
-
-
-@dataclass(frozen=True, eq=False)
-class _Task:
-    """A block that was read.
-
-    block: its place in the pixels. outer: the same with what it depends on.
-    colors: of the outer part, h×w×3 in 8-bit levels, in the memory of the thread.
-    opaque: there are no soft edges in it and around it. everywhere: all pixels of the block are changed completely.
-    """
-
-    block: BlockPart
-    outer: BlockPart
-    colors: Floats
-    opaque: bool
-    everywhere: bool
 
 
 def _is_full(mask: Mask) -> bool:

@@ -8,13 +8,12 @@ edge in one of them protects it in all. Non-local means would take half a minute
 
 from __future__ import annotations
 
-import functools
-import itertools
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
+from s2am_engine.finish.bands import band_statistics
 from s2am_engine.finish.measurement import FinishMeasurement
 from s2am_engine.finish.noise import (
     NOISE_KNOTS,
@@ -27,7 +26,7 @@ from s2am_engine.finish.noise import (
     noise_at,
     noise_tiles,
 )
-from s2am_engine.finish.scratch import Scratch, repeat_channels, row_parts, times
+from s2am_engine.finish.scratch import Scratch, repeat_channels, times
 from s2am_engine.types import Bytes, Doubles, Floats
 
 _MOST_BANDS = 3
@@ -51,15 +50,13 @@ class AddedGrain:
 
     def __call__(self, colors: Floats, top: int, left: int, scratch: Scratch) -> None:
         """Add noise to colors (h, w, 3) in 8-bit levels of a block at (top, left) of the image, in place."""
-        for rows in row_parts(len(colors)):
-            part = colors[rows]
-            noise, level = (scratch.floats(name, part.shape) for name in ("weights", "change"))
-            # The integers are in the memory of the level, which is written later.
-            whole = scratch.array("change", part.shape, np.int16)
-            np.copyto(noise, noise_at(self.tiles, top + rows.start, left, whole))
-            cv2.LUT(repeat_channels(_luma_levels(part)), self.table, dst=level)
-            cv2.multiply(noise, level, dst=noise)
-            cv2.add(part, noise, dst=part)
+        noise, level = (scratch.floats(name, colors.shape) for name in ("weights", "change"))
+        # The integers are in the memory of the level, which is written later.
+        whole = scratch.array("change", colors.shape, np.int16)
+        np.copyto(noise, noise_at(self.tiles, top, left, whole))
+        cv2.LUT(repeat_channels(_luma_levels(colors)), self.table, dst=level)
+        cv2.multiply(noise, level, dst=noise)
+        cv2.add(colors, noise, dst=colors)
 
 
 @dataclass(frozen=True)
@@ -112,7 +109,7 @@ class ReducedGrain:
             colors: a block with what the inner part depends on; modified.
             place: row and column of the block in the image: levels of the pyramid are the same in all blocks.
             inner: the part.
-            scratch: memory of the thread.
+            scratch: memory of intermediate results.
         """
         pyramid, offsets = _aligned_pyramid(colors, place, inner, len(self.bands))
         noise: Floats | None = None
@@ -121,27 +118,17 @@ class ReducedGrain:
             whole = slice(0, fine.shape[0]), slice(0, fine.shape[1])
             noise, _ = self._noise(level, fine, coarse, whole, noise, scratch)
         finished, reach = colors[inner], _LOCAL // 2
-        (down, across), (rows, columns) = offsets, inner
         coarse, fine = pyramid.pop(), pyramid[-1]
-        waiting = finished[:0], finished[:0]  # the next part's local energy depends on them as they were before
-        for part in row_parts(len(finished)):
-            needed = tuple(
-                slice(max(0, start + offset - reach), stop + offset + reach)
-                for start, stop, offset in (
-                    (rows.start + part.start, rows.start + part.stop, down),
-                    (columns.start, columns.stop, across),
-                )
-            )
-            found, luma = self._noise(0, fine, coarse, needed, noise, scratch)
-            removed = scratch.floats("weights", found.shape)
-            cv2.multiply(found, cv2.LUT(repeat_channels(luma), self.removed, dst=removed), dst=found)
-            top, left = rows.start + part.start + down - needed[0].start, columns.start + across - needed[1].start
-            found = found[top : top + part.stop - part.start, left : left + finished.shape[1]]
-            np.subtract(*waiting, out=waiting[0])
-            target, last = finished[part], len(found) - reach
-            np.subtract(target[:last], found[:last], out=target[:last])
-            waiting = target[last:], found[last:].copy()
-        np.subtract(*waiting, out=waiting[0])
+        needed = tuple(
+            slice(max(0, part.start + offset - reach), part.stop + offset + reach)
+            for part, offset in zip(inner, offsets, strict=True)
+        )
+        found, luma = self._noise(0, fine, coarse, needed, noise, scratch)
+        removed = scratch.floats("weights", found.shape)
+        cv2.multiply(found, cv2.LUT(repeat_channels(luma), self.removed, dst=removed), dst=found)
+        top, left = (part.start + offset - cut.start for part, offset, cut in zip(inner, offsets, needed, strict=True))
+        found = found[top : top + finished.shape[0], left : left + finished.shape[1]]
+        cv2.subtract(finished, found, dst=finished)
         return finished
 
     def _noise(
@@ -163,7 +150,7 @@ class ReducedGrain:
             coarse: the next one.
             part: the part.
             coarser: the noise in the coarser level; None = there is none.
-            scratch: memory of the thread.
+            scratch: memory of intermediate results.
         """
         # Coarser bands are kept until the next one is added; the finest one is the largest.
         found = _expanded(coarse, part, fine.shape, scratch if level == 0 else None, "change")
@@ -219,7 +206,7 @@ def _expanded(
         coarse: the level.
         part: the part.
         shape: (h, w, 3) of the finer level.
-        scratch: memory of the thread for the result; None = new memory.
+        scratch: memory for the result; None = new memory.
         name: of its array.
     """
     cuts, inner = [], []
@@ -255,7 +242,7 @@ def grain_stage(amount: float, measurement: FinishMeasurement, seed: int = 0) ->
     model = foreground or _white(-amount)
     shape = _distribution(model, background, model)
     remaining = np.maximum(model.levels**2 - amount**2 * shape, 0) / np.maximum(model.levels**2, 1e-6)
-    levels, gains = _band_gains(NoiseCorrelation.of(model), seed, remaining)
+    levels, gains = _band_gains(model, remaining)
     return ReducedGrain(level_table(1 - gains), tuple(_band(model, level) for level in levels))
 
 
@@ -269,46 +256,21 @@ def _band(model: NoiseModel, level: Doubles) -> _Band:
     return _Band(weights[None].astype(np.float32), np.ascontiguousarray(table))
 
 
-def _band_gains(correlation: NoiseCorrelation, seed: int, remaining: Doubles) -> tuple[Doubles, Doubles]:
+def _band_gains(model: NoiseModel, remaining: Doubles) -> tuple[Doubles, Doubles]:
     """Return the levels (B, 3) of noise in as few bands as can be enough, and their gains (NOISE_KNOTS, 3).
 
     Args:
-        correlation: of the noise.
-        seed: of a sample of it.
+        model: of the noise.
         remaining: (NOISE_KNOTS, 3), share of the variance that is to remain.
     """
     for count in range(1, _MOST_BANDS + 1):
-        levels, square, mixed, rest = _band_statistics(correlation, seed, count)
-        if (rest < np.maximum(_LEAST_SHARE * remaining, _LEAST_REST)).all():
+        found = band_statistics(model, count)
+        if (found.rest < np.maximum(_LEAST_SHARE * remaining, _LEAST_REST)).all():
             break
     # The gain g for which g·bands + rest has the remaining variance.
-    root = np.sqrt(np.maximum(mixed**2 - square * (rest - remaining), 0))
-    gains = ((root - mixed) / np.maximum(square, 1e-6)).clip(0, 1)
-    return levels, gains
-
-
-@functools.lru_cache(2 * _MOST_BANDS)
-def _band_statistics(correlation: NoiseCorrelation, seed: int, count: int) -> tuple[Doubles, Doubles, Doubles, Doubles]:
-    """Split noise of standard deviation 1 into bands.
-
-    Returns:
-        The level (B, 3) in each band; per channel (3,), the mean square of the sum of the bands, its mean product with
-        the rest, and the mean square of the rest.
-    """
-    tile = noise_tiles(correlation, seed)[0].astype(np.float32)
-    tile /= tile.std(axis=(0, 1))
-    pyramid = [tile]
-    for _ in range(count):
-        pyramid.append(np.asarray(cv2.pyrDown(pyramid[-1]), np.float32))
-    bands = [
-        np.asarray(cv2.subtract(fine, cv2.pyrUp(coarse)), np.float32) for fine, coarse in itertools.pairwise(pyramid)
-    ]
-    rest = pyramid[-1]
-    for _ in range(count):
-        rest = np.asarray(cv2.pyrUp(rest), np.float32)
-    detail = np.asarray(cv2.subtract(tile, rest), np.float32)
-    levels = np.sqrt(np.stack([_mean(band, band) for band in bands]))
-    return levels, _mean(detail, detail), _mean(detail, rest), _mean(rest, rest)
+    root = np.sqrt(np.maximum(found.mixed**2 - found.square * (found.rest - remaining), 0))
+    gains = ((root - found.mixed) / np.maximum(found.square, 1e-6)).clip(0, 1)
+    return found.levels, gains
 
 
 def _distribution(more: NoiseModel | None, less: NoiseModel | None, region: NoiseModel | None) -> Doubles:
@@ -329,8 +291,3 @@ def _white(level: float) -> NoiseModel:
     spatial = np.zeros((3, 7, 7))
     spatial[:, 3, 3] = 1
     return NoiseModel(np.full((NOISE_KNOTS, 3), level), np.full(NOISE_KNOTS, 1 / NOISE_KNOTS), np.eye(3), spatial)
-
-
-def _mean(first: Floats, second: Floats) -> Doubles:
-    """Return the mean product (3,) of two tiles."""
-    return np.asarray((first * second).mean(axis=(0, 1)), np.float64)

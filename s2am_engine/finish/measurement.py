@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -109,11 +108,8 @@ class FinishMeasurement:
             color_map: applied to the foreground first, as it changes its noise; None = the colors as they are.
             around: the surroundings of the foreground, from which its fringe is known; None = it has none.
         """
-        with ThreadPoolExecutor(1, "measure") as pool:
-            foreground, background = windows.regions(color_map)
-            measured = pool.submit(RegionMeasurement.of, foreground)
-            other = RegionMeasurement.of(background)
-            return cls(measured.result(), other, fringe=around.fringe if around else 0.0)
+        foreground, background = map(RegionMeasurement.of, windows.regions(color_map))
+        return cls(foreground, background, fringe=around.fringe if around else 0.0)
 
     def automatic(self, shading: Shading | None = None) -> Finish:
         """Return the values that match the foreground to the background; 0 = no evidence.

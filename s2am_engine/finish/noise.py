@@ -46,7 +46,6 @@ TILE_UNIT = 4096
 
 _LARGEST_IN_TILE = 32767 // len(_TILE_SIDES)  # so that the sum of the tiles does not overflow; 5.6 deviations of a tile
 _ROWS = 32  # or columns of a tile or its spectrum, or patches, that are processed at a time
-_VALUES = 4096  # of each channel that are doubles at a time
 _KNOT_LUMAS = np.linspace(0, 255, NOISE_KNOTS)
 
 NoiseTile = NDArray[np.int16]
@@ -177,7 +176,7 @@ def estimate_noise(found: PatchStatistics, read: Callable[[NDArray[np.intp]], Fl
 
     Args:
         found: statistics of the region's patches.
-        read: returns the patches of some numbers, (K, PATCH, PATCH, 3) in 8-bit levels.
+        read: returns the patches of some numbers, (K, 3, PATCH, PATCH) in 8-bit levels.
 
     Returns:
         The model, or None if the region has no even patches: they are clipped or textured.
@@ -212,14 +211,12 @@ def noise_limit(found: PatchStatistics) -> float | None:
 
 
 def _without_surface(patches: Floats) -> Floats:
-    """Return patches (K, PATCH, PATCH, 3) without their means and quadratic surfaces."""
-    columns = np.ascontiguousarray(patches.transpose(0, 3, 1, 2)).reshape(len(patches), 3, -1)
-    del patches
-    columns -= columns.mean(axis=2, keepdims=True)
-    for first in range(0, len(columns), _ROWS):
-        part = columns[first : first + _ROWS]
-        part -= (part @ _SURFACES) @ _SURFACES.T
-    return columns.reshape(-1, 3, PATCH, PATCH).transpose(0, 2, 3, 1)
+    """Return patches (K, 3, PATCH, PATCH), modified, without their means and quadratic surfaces."""
+    for part in _slices(len(patches)):
+        pixels = patches[part].reshape(-1, 3, PATCH**2)
+        pixels -= pixels.mean(axis=2, keepdims=True)
+        pixels -= (pixels @ _SURFACES) @ _SURFACES.T
+    return patches
 
 
 def _share_within_cells(spatial: Doubles) -> Doubles:
@@ -267,16 +264,16 @@ def _flattest(energy: Floats, luma: Floats) -> list[NDArray[np.intp]]:
 
 
 def _spatial_correlation(flat: Floats) -> Doubles:
-    """Return the mean correlation of residuals (P, PATCH, PATCH, 3) at all lags, (3, 7, 7)."""
+    """Return the mean correlation of residuals (P, 3, PATCH, PATCH) at all lags, (3, 7, 7)."""
     side = 2 * _LAGS + 1
     found = np.zeros((3, side, side))
-    middle = flat[:, _LAGS:-_LAGS, _LAGS:-_LAGS]
-    width = middle.shape[2]
+    width = PATCH - 2 * _LAGS
     for channel in range(3):
-        columns = np.ascontiguousarray(middle[..., channel]).reshape(-1, width).T
+        middle = flat[:, channel, _LAGS:-_LAGS, _LAGS:-_LAGS]
+        columns = np.ascontiguousarray(middle).reshape(-1, width).T
         energy = max(float(np.square(columns).sum()), 1e-12)
         for y in range(side):
-            shifted = np.ascontiguousarray(flat[:, y : y + width, :, channel]).reshape(-1, flat.shape[2])
+            shifted = np.ascontiguousarray(flat[:, channel, y : y + width]).reshape(-1, PATCH)
             products = columns @ shifted  # of each column of the middle and each one of these rows
             found[channel, y] = [np.trace(products[:, x : x + width]) / energy for x in range(side)]
     found = (found + found[:, ::-1, ::-1]) / 2
@@ -287,19 +284,19 @@ def _spatial_correlation(flat: Floats) -> Doubles:
     missing = np.minimum(found[:, distant].mean(axis=1), 0)[:, None, None]
     found = (found - missing) / (1 - missing)
     # Below the standard error of the estimate it is no correlation.
-    found[np.abs(found) < 3 / np.sqrt(middle[..., 0].size)] = 0
+    found[np.abs(found) < 3 / np.sqrt(len(flat) * width**2)] = 0
     found[:, _LAGS, _LAGS] = 1
     return found
 
 
 def _channel_correlation(flat: Floats) -> Doubles:
-    values = flat.reshape(-1, 3)
-    products = np.zeros((3, 3))
-    for first in range(0, len(values), _VALUES):
-        part = values[first : first + _VALUES].astype(np.float64)
-        products += part.T @ part
-    scale = np.sqrt(np.diag(products) / len(values)) + 1e-9
-    correlation: Doubles = products / len(values) / np.outer(scale, scale)
+    """Return the correlation (3, 3) of the channels of residuals (P, 3, PATCH, PATCH)."""
+    products, count = np.zeros((3, 3)), len(flat) * PATCH**2
+    for part in _slices(len(flat)):
+        values = flat[part].reshape(-1, 3, PATCH**2)
+        products += (values @ values.transpose(0, 2, 1)).sum(axis=0, dtype=np.float64)
+    scale = np.sqrt(np.diag(products) / count) + 1e-9
+    correlation: Doubles = products / count / np.outer(scale, scale)
     np.fill_diagonal(correlation, 1)
     return correlation
 

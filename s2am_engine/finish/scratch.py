@@ -1,14 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Memory of the blocks of a thread, and operations on them that write to it.
-
-Allocating the arrays of each operation anew would take more memory, and time: OpenCV needs Python's global lock for it,
-which the other thread may hold.
-"""
+"""Memory of blocks, and operations on them that write to it: allocating arrays anew would take more memory and time."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import cv2
@@ -17,11 +12,9 @@ from numpy.typing import NDArray
 
 from s2am_engine.types import Floats
 
-_ROWS = 256  # that operations on single pixels process at a time; fewer keep threads waiting for the interpreter lock
-
 
 class Scratch:
-    """Arrays that one thread reuses from block to block."""
+    """Arrays that are reused from block to block, by one thread."""
 
     def __init__(self) -> None:
         """Allocate nothing yet; arrays grow to the size of the largest block."""
@@ -43,11 +36,6 @@ class Scratch:
     def floats(self, name: str, shape: tuple[int, ...]) -> Floats:
         """Return an `array` of float32."""
         return self.array(name, shape, np.float32)
-
-
-def row_parts(count: int, size: int = _ROWS) -> Iterator[slice]:
-    """Yield the parts of `count` rows, or columns, that are processed at a time, `size` of them each."""
-    return (slice(first, min(first + size, count)) for first in range(0, count, size))
 
 
 def repeat_channels(weight: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from s2am_engine.finish.interpolation import interpolate_by_splines
-from s2am_engine.finish.scratch import Scratch, repeat_channels, row_parts
+from s2am_engine.finish.scratch import Scratch, repeat_channels
 from s2am_engine.types import Floats
 
 GAMMA = 2.2
@@ -98,18 +98,12 @@ class Shading:
             top: first row of the block in the image that was measured.
             left: its first column.
             strength: 0 to 3, factor of the gains.
-            scratch: memory of the thread; None = new memory.
+            scratch: memory of intermediate results; None = new memory.
 
         Returns:
             The colors.
         """
         scratch = scratch or Scratch()
-        for rows in row_parts(len(colors)):
-            self._apply_to_part(colors[rows], top + rows.start, left, strength, scratch)
-        return colors
-
-    def _apply_to_part(self, colors: Floats, top: int, left: int, strength: float, scratch: Scratch) -> None:
-        """Apply the gains to a part of a block, see `apply`."""
         divisors, wide = (scratch.floats(name, colors.shape) for name in ("change", "weights"))
         factor = self.factors(strength, top, left, *colors.shape[:2])
         inverse = np.reciprocal(factor, out=factor)
@@ -125,6 +119,7 @@ class Shading:
         else:
             repeat_channels(inverse, divisors)
         cv2.divide(colors, divisors, dst=colors)
+        return colors
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, from which `from_json` restores the field."""

@@ -179,7 +179,7 @@ _CENTRAL = np.array([[-0.5, 0, 0.5]], np.float32)
 def soften(colors: Floats, sigma: float, alpha: Floats | None, scratch: Scratch) -> None:
     """Blur colors (h, w, 3), in place, by a Gaussian of radius sigma in pixels.
 
-    `alpha`: (h, w), their weights in the mean; None = they are equal. `scratch`: memory of the thread.
+    `alpha`: (h, w), their weights in the mean; None = they are equal. `scratch`: memory of intermediate results.
     """
     _blur(colors, sigma, alpha, scratch, colors)
 

@@ -96,16 +96,16 @@ class RegionWindows:
             yield self._levels(colors), np.stack([self._valid(number) for number in part])
 
     def patches(self, numbers: NDArray[np.intp]) -> Floats:
-        """Return patches (K, PATCH, PATCH, 3) in 8-bit levels by their numbers (K,), window after window, by rows."""
+        """Return patches (K, 3, PATCH, PATCH) in 8-bit levels by their numbers (K,), window after window, by rows."""
         steps = WINDOW // PATCH
-        found = np.empty((len(numbers), PATCH, PATCH, 3), np.float32)
+        found = np.empty((len(numbers), 3, PATCH, PATCH), np.float32)
         for first in range(0, len(numbers), _PATCHES_AT_A_TIME):
             part = []
             for number in numbers[first : first + _PATCHES_AT_A_TIME].tolist():
                 window, place = divmod(number, steps**2)
                 y, x = (PATCH * each for each in divmod(place, steps))
                 part.append(self.windows.pixels[self.chosen[window]][y : y + PATCH, x : x + PATCH])
-            found[first : first + len(part)] = self._levels(np.stack(part))
+            found[first : first + len(part)] = self._levels(np.stack(part)).transpose(0, 3, 1, 2)
         return found
 
     def _valid(self, number: int) -> NDArray[np.bool_]:

@@ -273,17 +273,17 @@ def test_measurement_survives_json() -> None:
 
 
 @pytest.mark.parametrize("finish", EVERYTHING)
-def test_finish_does_not_depend_on_blocks_strips_or_threads(finish: Finish, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_finish_does_not_depend_on_blocks_or_strips(finish: Finish, monkeypatch: pytest.MonkeyPatch) -> None:
     pixels, mask, _ = noisy(3, 3)
     finisher = Finisher(finish, measured(pixels, mask), Surroundings.measure(pixels, mask))
     whole = pixels.copy()
     for name in BLOCK_SIZES:
         monkeypatch.setattr(finisher_module, name, 10_000)
-    finisher.apply(whole, mask, workers=1)
+    finisher.apply(whole, mask)
     for name, size in zip(BLOCK_SIZES, (17, 81), strict=True):  # at least as large as what they depend on
         monkeypatch.setattr(finisher_module, name, size)
     parts = pixels.copy()
-    finisher.apply(parts, mask, workers=3)
+    finisher.apply(parts, mask)
     np.testing.assert_array_equal(parts, whole)
     strips = pixels.copy()
     for top in range(0, len(pixels), 100):  # as GIMP's
@@ -302,7 +302,7 @@ def large() -> tuple[Pixels, NDArray[np.uint8], FinishMeasurement, Surroundings]
 
 
 @pytest.mark.parametrize(("grain", "megabytes"), [(3, 15.0), (-3, 17.5)])
-def test_two_threads_finish_a_large_foreground_in_little_memory(
+def test_large_foreground_is_finished_in_little_memory(
     grain: int, megabytes: float, large: tuple[Pixels, NDArray[np.uint8], FinishMeasurement, Surroundings]
 ) -> None:
     pixels, mask, measurement, around = large
@@ -310,7 +310,7 @@ def test_two_threads_finish_a_large_foreground_in_little_memory(
     finish = Finish(light=1, grain=grain, sharpness=-1.2, decontaminate=1, light_wrap=0.5)
     finisher = Finisher(finish, measurement, around, shading)
     assert finisher.reach > 0  # prepares the noise
-    peak = peak_allocation(lambda: finisher.apply(pixels.copy(), mask, workers=2))
+    peak = peak_allocation(lambda: finisher.apply(pixels.copy(), mask))
     assert peak < pixels.nbytes + megabytes * 1e6
 
 

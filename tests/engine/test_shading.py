@@ -72,15 +72,15 @@ def test_field_is_smooth_and_independent_of_blocks() -> None:
     assert whole[150, 60] > 1.2 > 0.85 > whole[150, 380]
 
 
-def test_light_does_not_depend_on_blocks_strips_or_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_light_does_not_depend_on_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     (pixels, mask), finisher = picture(), finisher_of(shading())
     assert finisher.reach == 0
     results = []
-    for size, workers in ((10_000, 1), (41, 3)):
+    for size in (10_000, 41):
         for name in ("_BLOCK_ROWS", "_BLOCK_COLUMNS"):
             monkeypatch.setattr(finisher_module, name, size)
         results.append(pixels.copy())
-        finisher.apply(results[-1], mask, workers=workers)
+        finisher.apply(results[-1], mask)
     np.testing.assert_array_equal(results[0], results[1])
     np.testing.assert_array_equal(results[0][mask == 0], pixels[mask == 0])
     assert (results[0] != pixels)[mask > 0].mean() > 0.7

@@ -101,7 +101,7 @@ def _exact_patch(
     alpha = np.full(pixels.shape[:2], 255, np.uint8) if patch.coverage is None else patch.coverage
     inner = target.translated(-patch.rect.left, -patch.rect.top)
     origin = patch.rect.left, patch.rect.top
-    finisher.apply(pixels, layer_alpha=alpha, origin=origin, rows=slice(inner.top, inner.bottom), workers=workers)
+    finisher.apply(pixels, layer_alpha=alpha, origin=origin, rows=slice(inner.top, inner.bottom))
     coverage = None if patch.coverage is None else np.ascontiguousarray(patch.coverage[inner.slices])
     return Patch(target, np.ascontiguousarray(pixels[inner.slices]), coverage)
 
