@@ -40,7 +40,7 @@ _CLIPPED_DEVIATIONS = 2.5  # the same, in standard deviations
 _LARGEST_RATIO = (
     2.25  # between the variances of two bins: noise of photons hardly depends on encoded luma, texture does
 )
-_TILE_SIDES = (384, 367)  # coprime: the sum of both repeats after 140928 pixels
+_TILE_SIDES = (384, 343)  # coprime: the sum of both repeats after 131712 pixels; of small factors: fast transforms
 TILE_UNIT = 4096
 """Standard deviation of the sum of the tiles of noise, whose integers take half the memory of floats."""
 
