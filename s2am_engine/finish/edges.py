@@ -218,10 +218,11 @@ def _extrapolated(sums: Floats, weights: Floats) -> Bytes:
         sums, weights = levels[-1]
         half = (max(1, weights.shape[1] // 2), max(1, weights.shape[0] // 2))
         levels.append((_reduced(sums, half), _reduced(weights, half)))
-    colors = levels[-1][0] / np.maximum(levels[-1][1], 1e-6)[..., None]
+    colors = np.asarray(levels[-1][0] / np.maximum(levels[-1][1], 1e-6)[..., None], np.float32)
     least = np.float32(_LEAST_WEIGHT)
     for sums, weights in reversed(levels[:-1]):
-        colors = cv2.resize(colors, weights.shape[1::-1], interpolation=cv2.INTER_LINEAR).reshape(sums.shape)
+        enlarged = cv2.resize(colors, weights.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+        colors = np.asarray(enlarged, np.float32).reshape(sums.shape)
         colors *= least
         colors += sums
         colors /= (weights + least)[..., None]

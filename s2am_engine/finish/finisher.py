@@ -36,7 +36,7 @@ from s2am_engine.finish.values import Finish
 from s2am_engine.image.arrays import bounding_box, full_scale
 from s2am_engine.types import Floats, FractionCallback, Mask, Pixels
 
-_BLOCK_ROWS, _BLOCK_COLUMNS = 128, 256  # smaller blocks take more time, larger ones more memory
+_BLOCK_ROWS, _BLOCK_COLUMNS = 128, 192  # smaller blocks take more time, larger ones more memory
 
 
 @dataclass(frozen=True, eq=False)
