@@ -57,7 +57,7 @@ def measure_finish(request: MeasureFinish) -> FinishMeasured:
     measurement = FinishMeasurement.of(windows, color_map, around)
     sharpness = measurement.automatic_sharpness()
     grain = measurement.automatic_grain(sharpness if request.sharpness is None else request.sharpness)
-    light = {"light": shading.automatic} if shading else {}
+    light = {"light": measurement.automatic_light(shading)} if shading else {}
     return FinishMeasured(
         measured={
             "measurement": measurement.to_json(),

@@ -51,11 +51,13 @@ class RegionMeasurement:
     noise: None = not enough even areas.
     limit: level that the noise does not exceed, in 8-bit levels, if only that is known; else None.
     blur: variance in square pixels, see `estimate_blur`; None = not enough edges.
+    clouds: the region is a sky, or as soft as one.
     """
 
     noise: NoiseModel | None
     blur: float | None
     limit: float | None = None
+    clouds: bool = False
 
     @classmethod
     def of(cls, windows: RegionWindows) -> RegionMeasurement:
@@ -66,8 +68,9 @@ class RegionMeasurement:
             edges.append(Edges.of(levels, valid))
         found = PatchStatistics.joined(patches)
         noise = estimate_noise(found, windows.patches)
-        blur = Edges.joined(edges).estimate_blur(noise.level if noise else 0.0, background=windows.background)
-        return cls(noise, blur, None if noise else noise_limit(found))
+        joined, level = Edges.joined(edges), noise.level if noise else 0.0
+        blur = joined.estimate_blur(level, background=windows.background)
+        return cls(noise, blur, None if noise else noise_limit(found), joined.are_of_clouds(level))
 
     @property
     def radius(self) -> float | None:
@@ -76,14 +79,15 @@ class RegionMeasurement:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
-        return {"noise": self.noise.to_json() if self.noise else None, "blur": self.blur, "limit": self.limit}
+        noise = self.noise.to_json() if self.noise else None
+        return {"noise": noise, "blur": self.blur, "limit": self.limit, "clouds": self.clouds}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> RegionMeasurement:
         """Return the region that `to_json` describes. Raises KeyError, TypeError or ValueError for anything else."""
         noise = None if data["noise"] is None else NoiseModel.from_json(data["noise"])
         blur, limit = (None if data[name] is None else float(data[name]) for name in ("blur", "limit"))
-        return cls(noise, blur, limit)
+        return cls(noise, blur, limit, bool(data.get("clouds", False)))  # absent in projects of earlier versions
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +123,7 @@ class FinishMeasurement:
         """
         sharpness = self.automatic_sharpness()
         return Finish(
-            light=shading.automatic if shading else 0.0,
+            light=self.automatic_light(shading) if shading else 0.0,
             grain=self.automatic_grain(sharpness),
             sharpness=sharpness,
             decontaminate=self.fringe,
@@ -143,7 +147,7 @@ class FinishMeasurement:
         if given.get("light") == AUTO:
             if shading is None:
                 raise ValueError("an automatic light needs the shading")
-            given["light"] = shading.automatic
+            given["light"] = self.automatic_light(shading)
         if given.get("sharpness") == AUTO:
             given["sharpness"] = self.automatic_sharpness()
         if given.get("grain") == AUTO:
@@ -165,6 +169,10 @@ class FinishMeasurement:
                 if measured is None and slider in names:
                     found.append(NOTES[name, slider])
         return tuple(found)
+
+    def automatic_light(self, shading: Shading) -> float:
+        """Return the automatic strength of a shading, 0 or 1; no light falls on a sky."""
+        return 0.0 if self.foreground.clouds else shading.automatic
 
     def automatic_sharpness(self) -> float:
         """Return the sharpness that softens the foreground to the background, at most 0."""

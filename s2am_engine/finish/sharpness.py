@@ -85,6 +85,28 @@ class Edges:
         )
         return cls(ratio, wider, strength, sum(part.pixels for part in parts))
 
+    def _clear(self, noise: float) -> tuple[Floats, Floats, Floats]:
+        """Return ratio, wider ratio and strength of the edges that exceed noise of a level."""
+        # White noise of level 1 has gradients of 1 / (√8π σ²) after a Gaussian blur.
+        clear = self.strength > _NOISE_GRADIENTS * noise / (np.sqrt(8 * np.pi) * _FIRST**2)
+        return self.ratio[clear], self.wider_ratio[clear], self.strength[clear]
+
+    def _show_detail(self, strength: Floats) -> bool:
+        """Return whether edges of these strengths are enough, or clear enough, to be those of detail."""
+        if len(strength) < _LEAST_EDGES:
+            return False
+        return len(strength) / self.pixels >= _LEAST_DENSITY or bool(np.quantile(strength, 0.9) >= _CLEAR_GRADIENT)
+
+    def are_of_clouds(self, noise: float = 0.0) -> bool:
+        """Return whether the edges are few, weak, and as soft as those of clouds; noise: as for `estimate_blur`."""
+        ratio, wider, strength = self._clear(noise)
+        if not self._show_detail(strength):
+            return False
+        if len(strength) / self.pixels >= _CLOUDS_DENSITY or np.quantile(strength, 0.9) >= _CLOUDS_GRADIENT:
+            return False
+        squares, sharp, agreement = _blur_of_edges(ratio, wider, strength)
+        return agreement > _CLOUDS_AGREEMENT or _relative_spread(squares, sharp) > _CLOUDS_SPREAD
+
     def estimate_blur(self, noise: float = 0.0, *, background: bool = False) -> float | None:
         """Estimate the blur of the region's sharpest detail.
 
@@ -97,27 +119,24 @@ class Edges:
             edges overshoot. None = there are too few edges, or few and weak ones, or a background has only edges
             such as those of clouds, which are soft in a sharp photograph, too, or only thin lines.
         """
-        # White noise of level 1 has gradients of 1 / (√8π σ²) after a Gaussian blur.
-        clear = self.strength > _NOISE_GRADIENTS * noise / (np.sqrt(8 * np.pi) * _FIRST**2)
-        ratio, wider, strength = self.ratio[clear], self.wider_ratio[clear], self.strength[clear]
-        if len(ratio) < _LEAST_EDGES:
+        ratio, wider, strength = self._clear(noise)
+        if not self._show_detail(strength):
             return None
-        density, clearest = len(ratio) / self.pixels, np.quantile(strength, 0.9)
-        if density < _LEAST_DENSITY and clearest < _CLEAR_GRADIENT:
-            return None
-        if len(ratio) > _STRONGEST:
-            strongest = np.argpartition(-strength, _STRONGEST)[:_STRONGEST]
-            ratio, wider = ratio[strongest], wider[strongest]
-        squares = _squared_blur(ratio, _FIRST, _SECOND)
-        sharp = float(np.quantile(squares, _SHARPEST))
-        agreement = _agreement(squares, sharp, wider)
-        weak = density < _CLOUDS_DENSITY and clearest < _CLOUDS_GRADIENT
-        if background and weak and (agreement > _CLOUDS_AGREEMENT or _relative_spread(squares, sharp) > _CLOUDS_SPREAD):
-            return None
-        if background and sharp > _UNSHARP and agreement < _LEAST_AGREEMENT:
+        _, sharp, agreement = _blur_of_edges(ratio, wider, strength)
+        if background and (self.are_of_clouds(noise) or (sharp > _UNSHARP and agreement < _LEAST_AGREEMENT)):
             return None
         factor = _STEPS * (1 + _LINES * min(max(1 - agreement, 0), 1))
         return min(factor * sharp, LARGEST_BLUR**2)
+
+
+def _blur_of_edges(ratio: Floats, wider: Floats, strength: Floats) -> tuple[Floats, float, float]:
+    """Return the variances of the blur of the strongest edges, that of a sharp one, and their `_agreement`."""
+    if len(ratio) > _STRONGEST:
+        strongest = np.argpartition(-strength, _STRONGEST)[:_STRONGEST]
+        ratio, wider = ratio[strongest], wider[strongest]
+    squares = _squared_blur(ratio, _FIRST, _SECOND)
+    sharp = float(np.quantile(squares, _SHARPEST))
+    return squares, sharp, _agreement(squares, sharp, wider)
 
 
 def _squared_blur(ratio: Floats, first: float, second: float) -> Floats:

@@ -220,6 +220,20 @@ def test_a_foreground_before_clouds_of_every_blur_is_not_softened(exponent: floa
     assert any("background has no clear edges" in note for note in measurement.notes)
 
 
+@pytest.mark.parametrize(("exponent", "edge", "seed"), [(1.8, 0.4, 1), (2.0, 0.25, 3)])
+def test_light_is_not_automatic_for_a_replaced_sky(exponent: float, edge: float, seed: int) -> None:
+    scene = fractal_clouds(exponent, edge, seed)
+    scene[320:] = cv2.resize(data.astronaut(), (640, 640))[320:]
+    sky = np.zeros(scene.shape[:2], np.uint8)
+    sky[:320] = 255
+    pixels = at_depth(scene + noise(scene.shape, 0, seed), "uint8")
+    shading = Shading((0, 0, 640, 640), np.eye(4, dtype=np.float32), rms=0.5)
+    for mask, light in ((sky, 0), (255 - sky, 1)):
+        found = measured(pixels, mask)
+        again = FinishMeasurement.from_json(json.loads(json.dumps(found.to_json())))
+        assert found.automatic(shading).light == again.automatic(shading).light == light
+
+
 def test_measurement_without_evidence_is_zero_and_says_so() -> None:
     pixels, mask = np.full((300, 300, 3), 255, np.uint8), np.zeros((300, 300), np.uint8)
     mask[100:200, 100:200] = 255
