@@ -244,7 +244,7 @@ class FileHarmonizer:
         self, prediction: HarmonizeResult[ImageData], finisher: Finisher | None, shadow: ShadowEstimate | None
     ) -> ImageData:
         if self.native:
-            return self.harmonizer.paint(prediction)
+            return self.harmonizer.render_network_pixels(prediction)
         return prediction.render(self.sliders, finish=finisher, shadow=shadow.shadow if shadow else None)
 
     def _write(self, result: FileResult) -> None:

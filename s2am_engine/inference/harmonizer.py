@@ -265,7 +265,7 @@ class Harmonizer:
         """
         return self._find_mask(convert_image(image, alpha, profile).data)
 
-    def paint(self, result: HarmonizeResult[ImageT]) -> ImageT:
+    def render_network_pixels(self, result: HarmonizeResult[ImageT]) -> ImageT:
         """Render a result of this harmonizer with the network's own pixels instead of the color map, for research.
 
         The pixels are enlarged from the network's size, so they are soft, and not weakened by the confidence.
@@ -279,13 +279,13 @@ class Harmonizer:
         """
         data, mask = result.composite, result.mask
         if not icc.is_srgb(data.profile):
-            raise ImageError("A network paints sRGB pixels: convert the image to sRGB.", code="image.profile.native")
+            raise ImageError("Networks predict sRGB pixels: convert the image to sRGB.", code="image.profile.native")
         height, width = mask.shape
         # In the image's depth from the start: floats would need four times the memory of 8-bit pixels.
-        small = to_depth(self.predictor.paint(result.network_input), data.pixels.dtype)
-        painted = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
-        np.clip(painted, 0, painted.dtype.type(full_scale(painted.dtype)), out=painted)  # cubic overshoots
-        pixels = paste_layer(Placement(0, 0, painted, mask), painted, ImageData(data.pixels)).pixels
+        small = to_depth(self.predictor.predict_pixels(result.network_input), data.pixels.dtype)
+        pixels = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+        np.clip(pixels, 0, pixels.dtype.type(full_scale(pixels.dtype)), out=pixels)  # cubic overshoots
+        pixels = paste_layer(Placement(0, 0, pixels, mask), pixels, ImageData(data.pixels)).pixels
         if data.gray:
             pixels = keep_gray(pixels, mask)
         return result.with_pixels(pixels)

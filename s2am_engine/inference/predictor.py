@@ -145,7 +145,7 @@ class Predictor:
         mask, *presence = self._run(to_view(composite, no_mask))[3:].clip(0, 1)
         return MaskPrediction(mask, float(presence[0].mean()) if presence else mask_confidence(mask))
 
-    def paint(self, network_input: NetworkInput) -> Floats:
+    def predict_pixels(self, network_input: NetworkInput) -> Floats:
         """Return the network's own pixels, from one view and not weakened by the confidence.
 
         Returns:
@@ -156,10 +156,10 @@ class Predictor:
         """
         view = to_view(network_input.composite, network_input.mask)
         traits = self.runner.traits
-        painted = traits.prediction_format.pixels(self._run(view), view[:3]).clip(0, 1)
+        pixels = traits.prediction_format.pixels(self._run(view), view[:3]).clip(0, 1)
         if not traits.mask_free:  # composited as in the S2AM paper: final = M · output + M' · I
-            painted = view[:3] + view[3:] * (painted - view[:3])
-        return np.ascontiguousarray(np.moveaxis(painted, 0, -1), np.float32)
+            pixels = view[:3] + view[3:] * (pixels - view[:3])
+        return np.ascontiguousarray(np.moveaxis(pixels, 0, -1), np.float32)
 
     def _run_views(self, views: Sequence[Floats]) -> list[Floats]:
         # Threads that wait for one another only at the end of a view are not stalled by other programs, as those within

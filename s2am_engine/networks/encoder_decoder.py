@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from s2am_engine.networks.attention import CBAM, SqueezeExcitation
-from s2am_engine.networks.network import PaintNetwork
+from s2am_engine.networks.network import PixelNetwork
 
 Convolution = nn.Conv2d | nn.ConvTranspose2d
 Place = Literal["skip", "decoder"]
@@ -44,7 +44,7 @@ def conv_bn_elu(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
 BLOCKS: dict[str, Block] = {"conv": ConvBlock, "se": SqueezeExcitation, "cbam": CBAM}
 
 
-class EncoderDecoder(PaintNetwork):
+class EncoderDecoder(PixelNetwork):
     """Encoder-decoder with skips and blocks at the outermost levels.
 
     It predicts a residual: output = I + decoder(…). The papers do not specify this; with it, an untrained network is

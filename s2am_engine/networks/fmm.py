@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from s2am_engine.networks.attention import _EPSILON, resize_mask
-from s2am_engine.networks.network import PaintNetwork
+from s2am_engine.networks.network import PixelNetwork
 from s2am_engine.networks.spec import PUBLISHED, SMALL, NetworkSpec, register, variant
 
 MEAN = 0.4462414  # of the images, as published
@@ -17,7 +17,7 @@ DECODER = (128, 32, 16)  # minimum number of channels: narrower layers would be 
 SHARPNESS = 4.0  # of the attention at the start, in PyTorch's usual weights
 
 
-class FMM(PaintNetwork):
+class FMM(PixelNetwork):
     """Nine 3×3 convolutions down to 1/8, attention, and three upsampling steps; output = I + tanh(·)."""
 
     def __init__(self, width: int = 64, attention: bool = True, modulation: bool = True) -> None:

@@ -14,7 +14,7 @@ from s2am_engine.color.srgb import LUMA, srgb_tensor_to_linear
 from s2am_engine.finish.interpolation import spline_nodes
 from s2am_engine.finish.shading import GAMMA, MAX_STOPS
 from s2am_engine.networks.attention import region_mean
-from s2am_engine.networks.network import PaintNetwork
+from s2am_engine.networks.network import PixelNetwork
 from s2am_engine.networks.recognition import Comparison
 from s2am_engine.networks.spec import NetworkSpec, Recipe, register
 
@@ -28,7 +28,7 @@ INPUT_CHANNELS = 8
 WIDTHS = 32, 48  # channels at 1/2 and 1/4 of the size
 
 
-class LightNetwork(PaintNetwork):
+class LightNetwork(PixelNetwork):
     """Prediction of local light: convolutions, then self-attention over 8×8 cells.
 
     - Inputs are colors, mask, position, and the logarithmic luminance relative to the means of both regions.

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from s2am_engine.networks.network import PaintNetwork, TrainingOutput, check_inputs
+from s2am_engine.networks.network import PixelNetwork, TrainingOutput, check_inputs
 
 
-class MaskNetwork(PaintNetwork):
+class MaskNetwork(PixelNetwork):
     """Network that predicts a mask, and the probability that there is anything to mark.
 
     The prediction is (B, 5, H, W): the image, the mask, and the presence (constant over the image).

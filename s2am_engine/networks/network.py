@@ -29,7 +29,7 @@ class TrainingOutput(NamedTuple):
 class Network(nn.Module, ABC):
     """Network that maps a composite and its mask to a prediction, from which a color map is made.
 
-    There are two kinds: a `MapNetwork` predicts the parameters of a color map, a `PaintNetwork` predicts pixels.
+    There are two kinds: a `MapNetwork` predicts the parameters of a color map, a `PixelNetwork` predicts pixels.
     """
 
     mask_free: ClassVar[bool] = False  # whether it predicts the mask itself and ignores the given one
@@ -102,7 +102,7 @@ class Network(nn.Module, ABC):
         with torch.autocast(composite.device.type, enabled=False):
             return TrainingOutput(self.render(predictions.float(), composite), [])
 
-    def paint(self, composite: Tensor, mask: Tensor) -> Tensor:
+    def predict_pixels(self, composite: Tensor, mask: Tensor) -> Tensor:
         """Return the network's own pixels, composited as in the S2AM paper: final = M · output + M' · I.
 
         Arguments as for `forward`; the result is (B, 3, H, W) in [0, 1]. A mask-free network uses its own mask.
@@ -120,7 +120,7 @@ class MapNetwork(Network):
         """See `Network.prediction_format`."""
 
 
-class PaintNetwork(Network):
+class PixelNetwork(Network):
     """Network that predicts images, (B, 3, H, W)."""
 
     def render(self, predictions: Tensor, composite: Tensor) -> list[Tensor]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from s2am_engine.color.srgb import linear_tensor_to_srgb, srgb_tensor_to_linear
-from s2am_engine.networks.network import PaintNetwork
+from s2am_engine.networks.network import PixelNetwork
 from s2am_engine.networks.spec import NetworkSpec, register
 
 # Linear sRGB to CIE XYZ relative to D65 white (IEC 61966-2-1), rows scaled by the white point: white is (1, 1, 1).
@@ -21,7 +21,7 @@ SMALLEST_DEVIATION = (
 )
 
 
-class Reinhard(PaintNetwork):
+class Reinhard(PixelNetwork):
     """Classical baseline: (x − mean_f) · σ_b / σ_f + mean_b for L, a and b; it has no weights."""
 
     def __init__(self) -> None:

@@ -171,7 +171,7 @@ def validate(personal: Personal, pairs: EncodedPairs, batch: Batch, step: int) -
     untouched, after = (measure_maps(personal, one, chosen) for one in (None, found))
     gain = mean(after).psnr - mean(untouched).psnr
     shown = Batch(*(one[:SAMPLES].cpu() for one in batch))
-    columns = (shown.composite, personal.paint(shown.composite, shown.mask), shown.target)
+    columns = (shown.composite, personal.predict_pixels(shown.composite, shown.mask), shown.target)
     samples = zip(*(one.permute(0, 2, 3, 1).numpy() for one in columns), strict=True)
     return Validation(step, gain, True, draw_samples(list(samples)))
 

@@ -277,7 +277,7 @@ def measure_pairs(
         pair = whole.resized(size) if size else whole
         mask = detect_mask(options.detector, pair.composite) if options.detector else None
         results = [
-            paint_pair(harmonizer, pair) if options.native else harmonize_pair(harmonizer, pair, mask)
+            predict_pair(harmonizer, pair) if options.native else harmonize_pair(harmonizer, pair, mask)
             for harmonizer in harmonizers
         ]
         evaluation.add(pair, results, options.perceptual)
@@ -314,9 +314,9 @@ def harmonize_pair(harmonizer: Harmonizer, pair: LoadedPair, mask: Pixels | None
     return PairResult(prediction.render(), prediction.mask if given is not pair.mask else None)
 
 
-def paint_pair(harmonizer: Harmonizer, pair: LoadedPair) -> PairResult:
+def predict_pair(harmonizer: Harmonizer, pair: LoadedPair) -> PairResult:
     """Return the network's own pixels for a pair at the input size, rounded to 8 bits."""
     network_input = make_network_input(pair.composite, pair.mask, None, None, harmonizer.input_size)
-    painted = to_depth(harmonizer.predictor.paint(network_input), np.dtype(np.uint8))
+    pixels = to_depth(harmonizer.predictor.predict_pixels(network_input), np.dtype(np.uint8))
     mask = harmonizer.predictor.predict_mask(network_input.composite).mask if harmonizer.mask_free else None
-    return PairResult(painted, mask)
+    return PairResult(pixels, mask)

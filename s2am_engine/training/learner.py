@@ -202,7 +202,7 @@ def gains(network: Network, batches: list[Batch]) -> Tensor:
             where, whether = network(batch.composite, batch.mask)[:, 3:].split(1, dim=1)
             found.append(iou(where * (whether > 0.5), batch.mask).cpu())
             continue
-        result = network.paint(batch.composite, batch.mask)
+        result = network.predict_pixels(batch.composite, batch.mask)
         found.append((psnr(result, batch.target) - psnr(batch.composite, batch.target)).cpu())
     return torch.cat(found)
 

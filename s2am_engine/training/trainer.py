@@ -224,7 +224,7 @@ class Trainer:
         """Return composite, result and ground truth of some held-out pairs, H×W×3 float32 each."""
         batch = Batch(*(tensor[:SAMPLES] for tensor in self.held_out[0]))
         with torch.inference_mode():
-            result = self.learner.average.paint(batch.composite, batch.mask)
+            result = self.learner.average.predict_pixels(batch.composite, batch.mask)
         columns = (batch.composite, result, batch.target)
         return list(zip(*(one.float().cpu().permute(0, 2, 3, 1).numpy() for one in columns), strict=True))
 

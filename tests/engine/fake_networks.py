@@ -13,7 +13,7 @@ from torch import Tensor
 
 from s2am_engine.color.map import Chain, ColorMap, Curves, Matrix
 from s2am_engine.models.model_store import Card, write_card
-from s2am_engine.networks.network import PaintNetwork
+from s2am_engine.networks.network import PixelNetwork
 from s2am_engine.networks.traits import PredictedPixels
 
 KNOWN_MAP = Chain(
@@ -29,14 +29,14 @@ def recolored(composite: Tensor, known: ColorMap = KNOWN_MAP) -> Tensor:
     return torch.from_numpy(known(composite.permute(0, 2, 3, 1).numpy())).permute(0, 3, 1, 2)
 
 
-class Painter(PaintNetwork):
+class KnownColors(PixelNetwork):
     """Recolors every image by the known map."""
 
     def predict(self, composite: Tensor, mask: Tensor) -> Tensor:
         return recolored(composite)
 
 
-class Spotter(PaintNetwork):
+class Spotter(PixelNetwork):
     """Detects blue regions with high confidence, and recolors them by the known map."""
 
     mask_free = True

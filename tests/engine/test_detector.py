@@ -28,13 +28,13 @@ from s2am_engine.networks import registry
 from s2am_engine.networks.network import Network
 from s2am_engine.networks.spec import NetworkSpec
 from s2am_engine.types import Floats, Pixels
-from tests.engine.fake_networks import KNOWN_MAP, Doubter, Painter, Spotter, write_fake_model
+from tests.engine.fake_networks import KNOWN_MAP, Doubter, KnownColors, Spotter, write_fake_model
 from tests.engine.icc import ADOBE, adobe_curve, rgb_profile
 from tests.engine.pictures import composite
 
 
-def painter(size: int = 96) -> Harmonizer:
-    return Harmonizer.from_network(Painter(), size, "cpu")
+def fake_harmonizer(size: int = 96) -> Harmonizer:
+    return Harmonizer.from_network(KnownColors(), size, "cpu")
 
 
 def spotter(size: int = 64) -> Harmonizer:
@@ -55,9 +55,9 @@ def overlap(found: Pixels, mask: Pixels) -> float:
     return float((here & there).sum() / (here | there).sum())
 
 
-def test_painted_colors_are_rendered_at_full_resolution() -> None:
+def test_predicted_colors_are_rendered_at_full_resolution() -> None:
     pixels, mask = composite(600, 800)
-    result = painter()(pixels, mask).render()
+    result = fake_harmonizer()(pixels, mask).render()
     wanted = apply_color_map(KNOWN_MAP, pixels, mask)
     assert np.abs(wanted.astype(int) - pixels)[mask == 255].mean() > 5
     assert np.abs(result.astype(int) - wanted).max() <= 1
@@ -65,39 +65,39 @@ def test_painted_colors_are_rendered_at_full_resolution() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
-def test_paint_enlarges_the_networks_pixels_inside_the_mask(dtype: str) -> None:
+def test_network_pixels_are_enlarged_inside_the_mask(dtype: str) -> None:
     pixels, mask = composite(300, 400, dtype)
-    harmonizer = painter()
+    harmonizer = fake_harmonizer()
     result = harmonizer(pixels, mask)
-    painted = harmonizer.paint(result)
-    assert painted.dtype == pixels.dtype
-    np.testing.assert_array_equal(painted[mask == 0], pixels[mask == 0])
+    rendered = harmonizer.render_network_pixels(result)
+    assert rendered.dtype == pixels.dtype
+    np.testing.assert_array_equal(rendered[mask == 0], pixels[mask == 0])
     unit = {"uint8": 255, "uint16": 65535, "float32": 1}[dtype]
-    difference = (painted.astype(float) - apply_color_map(KNOWN_MAP, pixels, mask))[mask == 255] / unit
+    difference = (rendered.astype(float) - apply_color_map(KNOWN_MAP, pixels, mask))[mask == 255] / unit
     assert np.abs(difference.mean()) < 0.005
     # Soft: the grain, which the color map keeps, is lost.
-    assert painted[mask == 255].std(axis=0).sum() < result.render()[mask == 255].std(axis=0).sum()
+    assert rendered[mask == 255].std(axis=0).sum() < result.render()[mask == 255].std(axis=0).sum()
 
 
-def test_paint_needs_an_srgb_image() -> None:
-    harmonizer = painter()
+def test_network_pixels_need_an_srgb_image() -> None:
+    harmonizer = fake_harmonizer()
     result = harmonizer(*composite(), profile=rgb_profile(ADOBE, adobe_curve))
     with pytest.raises(ImageError, match="convert the image to sRGB") as caught:
-        harmonizer.paint(result)
+        harmonizer.render_network_pixels(result)
     assert caught.value.code == "image.profile.native"
 
 
-def test_paint_keeps_gray_images_gray() -> None:
+def test_network_pixels_keep_gray_images_gray() -> None:
     pixels, mask = composite()
     gray = ImageData(np.repeat(pixels[..., 1:2], 3, axis=2), gray=True)
-    harmonizer = painter()
-    result = harmonizer.paint(harmonizer(gray, mask))
+    harmonizer = fake_harmonizer()
+    result = harmonizer.render_network_pixels(harmonizer(gray, mask))
     assert (np.ptp(result.pixels, axis=2) == 0).all()
     assert not np.array_equal(result.pixels, gray.pixels)
 
 
 def test_measure_size_times_every_stage() -> None:
-    stages = measure_size(painter(), 120, 90).stages
+    stages = measure_size(fake_harmonizer(), 120, 90).stages
     assert list(stages)[:6] == [
         "network input", "network", "prediction", "rendering", "shadow", "pixels in to pixels out",
     ]  # fmt: skip
@@ -202,8 +202,8 @@ def test_detector_refuses_a_model_that_needs_a_mask() -> None:
 
 
 def test_harmonizer_that_needs_a_mask_refuses_images_without() -> None:
-    harmonizer, pixels = painter(), composite()[0]
-    with pytest.raises(MaskError, match="“Painter” needs a mask") as missing:
+    harmonizer, pixels = fake_harmonizer(), composite()[0]
+    with pytest.raises(MaskError, match="“KnownColors” needs a mask") as missing:
         harmonizer(pixels)
     with pytest.raises(MaskError, match="no transparency that could serve as a mask") as opaque:
         harmonizer(ImageData(pixels, np.full(pixels.shape[:2], 255, np.uint8)))

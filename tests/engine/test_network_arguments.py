@@ -51,7 +51,7 @@ def test_check_inputs_names_bad_input(
     built: dict[str, Network], name: str, composite: Tensor, mask: Tensor, sentence: str
 ) -> None:
     network = built[name]
-    for asked in (network, network.forward_training, network.paint):
+    for asked in (network, network.forward_training, network.predict_pixels):
         with pytest.raises(ValueError, match=sentence):
             asked(composite, mask)
 

@@ -86,23 +86,26 @@ def test_color_map_equals_render(name: str) -> None:
 
 
 @MASKED
-def test_paint_changes_only_the_foreground(name: str) -> None:
+def test_predicted_pixels_change_only_the_foreground(name: str) -> None:
     network = perturbed_network(name).eval()
     composite, mask = pictures()
     with torch.no_grad():
-        painted, nothing = network.paint(composite, mask), network.paint(composite, torch.zeros_like(mask))
-        half = network.paint(composite, 0.5 * mask)
+        predicted, nothing = (
+            network.predict_pixels(composite, mask),
+            network.predict_pixels(composite, torch.zeros_like(mask)),
+        )
+        half = network.predict_pixels(composite, 0.5 * mask)
         own, own_half = (network.forward_training(composite, one).stages[-1].clamp(0, 1) for one in (mask, 0.5 * mask))
     inside = mask.expand_as(composite) == 1
     assert torch.equal(nothing, composite)
-    assert torch.equal(painted[~inside], composite[~inside])
-    assert torch.equal(painted[inside], own[inside])
-    assert float((painted - composite)[inside].abs().max()) > 1e-3
+    assert torch.equal(predicted[~inside], composite[~inside])
+    assert torch.equal(predicted[inside], own[inside])
+    assert float((predicted - composite)[inside].abs().max()) > 1e-3
     torch.testing.assert_close(half[inside], (0.5 * own_half + 0.5 * composite)[inside])
 
 
 @MASKED
-def test_paint_depends_on_the_mask(name: str) -> None:
+def test_predicted_pixels_depend_on_the_mask(name: str) -> None:
     network = perturbed_network(name).eval()
     composite, mask = pictures()
     here, there = (look(network, composite, one)[0] for one in (mask, mask.roll(9, dims=3)))
@@ -117,7 +120,9 @@ def test_mask_free_networks_ignore_the_mask(name: str) -> None:
         assert torch.equal(one, other)
     with torch.no_grad():
         assert torch.equal(network(composite, mask), network(composite, torch.zeros_like(mask)))
-        assert torch.equal(network.paint(composite, mask), network.paint(composite, torch.zeros_like(mask)))
+        assert torch.equal(
+            network.predict_pixels(composite, mask), network.predict_pixels(composite, torch.zeros_like(mask))
+        )
 
 
 @WITH_WEIGHTS
@@ -148,17 +153,17 @@ def test_networks_accept_any_size(name: str, shape: tuple[int, int]) -> None:
     network = small_network(name).eval()
     composite, mask = pictures(*shape, count=1)
     with torch.no_grad():
-        answers, painted = network(composite, mask), network.paint(composite, mask)
+        answers, predicted = network(composite, mask), network.predict_pixels(composite, mask)
     if isinstance(network, MapNetwork):
         assert answers.shape == (1, small_network(name).eval()(*pictures(48, count=1)).shape[1])
     else:
         # besides colors: a mask and a presence; or gains
         channels = 2 if isinstance(network, MaskNetwork) else int(network.mask_free or name == LIGHT)
         assert answers.shape == (1, 3 + channels, *shape)
-    assert painted.shape == composite.shape
+    assert predicted.shape == composite.shape
     assert torch.isfinite(answers).all()
-    assert float(painted.min()) >= 0
-    assert float(painted.max()) <= 1
+    assert float(predicted.min()) >= 0
+    assert float(predicted.max()) <= 1
 
 
 @ALL

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`Predictor`: views, confidence, painted pixels and predicted masks."""
+"""`Predictor`: views, confidence, the network's own pixels and predicted masks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from s2am_engine.inference.torch_runner import TorchRunner
 from s2am_engine.networks.network import MapNetwork, Network
 from s2am_engine.networks.traits import MapParameters
 from s2am_engine.types import Floats
-from tests.engine.fake_networks import KNOWN_MAP, Painter, Spotter
+from tests.engine.fake_networks import KNOWN_MAP, KnownColors, Spotter
 from tests.engine.pictures import composite
 
 
@@ -142,21 +142,21 @@ def test_predictor_refuses_outputs_that_are_not_color_maps(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("size", [48, 100])
-def test_predictor_fits_the_map_to_painted_pixels(size: int) -> None:
+def test_predictor_fits_the_map_to_predicted_pixels(size: int) -> None:
     seen = make_input(size)
-    found = predictor_of(Painter())(seen)
+    found = predictor_of(KnownColors())(seen)
     assert found.confidence > 0.99
     colors = seen.composite[seen.mask > 0.5]
     np.testing.assert_allclose(found.color_map(colors), KNOWN_MAP(colors), atol=0.5 / 255)
 
 
-def test_paint_changes_pixels_inside_the_mask_alone() -> None:
+def test_predicted_pixels_change_inside_the_mask_alone() -> None:
     seen = make_input()
-    painted = predictor_of(Painter()).paint(seen)
-    assert painted.shape == (64, 64, 3)
-    np.testing.assert_array_equal(painted[seen.mask == 0], seen.composite[seen.mask == 0])
+    predicted = predictor_of(KnownColors()).predict_pixels(seen)
+    assert predicted.shape == (64, 64, 3)
+    np.testing.assert_array_equal(predicted[seen.mask == 0], seen.composite[seen.mask == 0])
     inside = seen.mask == 1
-    np.testing.assert_allclose(painted[inside], KNOWN_MAP(seen.composite[inside]), atol=1e-6)
+    np.testing.assert_allclose(predicted[inside], KNOWN_MAP(seen.composite[inside]), atol=1e-6)
 
 
 def test_predict_mask_finds_the_foreground() -> None:

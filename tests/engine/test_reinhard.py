@@ -58,7 +58,7 @@ def moderate() -> tuple[Tensor, Tensor]:
 def test_reinhard_matches_background_moments() -> None:
     composite, mask = moderate()
     with torch.no_grad():
-        before, after = to_lab(composite), to_lab(Reinhard().paint(composite, mask))
+        before, after = to_lab(composite), to_lab(Reinhard().predict_pixels(composite, mask))
     for index in range(2):
         inside = mask[index, 0] > 0
         wanted, had, found = before[index][:, ~inside], before[index][:, inside], after[index][:, inside]
@@ -86,7 +86,7 @@ def test_reinhard_limits_the_scale() -> None:
     noise = 1e-3 * torch.randn(composite.shape, generator=torch.Generator().manual_seed(1))
     composite = torch.where(mask > 0, 0.5 + noise, composite)
     with torch.no_grad():
-        painted = Reinhard().paint(composite, mask)
-    lightness, inside = to_lab(painted)[:, :1], mask > 0
-    assert torch.isfinite(painted).all()
+        predicted = Reinhard().predict_pixels(composite, mask)
+    lightness, inside = to_lab(predicted)[:, :1], mask > 0
+    assert torch.isfinite(predicted).all()
     assert float(lightness[inside].std()) < 0.5 * float(lightness[~inside].std())

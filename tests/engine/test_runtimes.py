@@ -58,7 +58,7 @@ def test_both_runtimes_give_the_same_pixels(model: str) -> None:
         assert np.abs(before - pixels).max() > 3, "the image changes"
         assert found.confidence == pytest.approx(expected.confidence, abs=2e-3)
         native, expected_native = (
-            one.paint(each).astype(np.int16) for one, each in ((by_onnx, found), (by_torch, expected))
+            one.render_network_pixels(each).astype(np.int16) for one, each in ((by_onnx, found), (by_torch, expected))
         )
         assert np.abs(native - expected_native).max() <= 1
 

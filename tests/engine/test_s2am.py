@@ -219,7 +219,7 @@ def test_mask_free_s2am_render_is_equation_2(shape: tuple[int, int]) -> None:
     with torch.no_grad():
         generated, blend = network(composite, mask).split([3, 1], dim=1)
         stages, masks, _ = network.forward_training(composite, mask)
-        painted = network.paint(composite, mask)
+        predicted = network.predict_pixels(composite, mask)
     assert [tuple(one.shape[2:]) for one in masks] == [
         tuple(-(-length // 2**scale) for length in shape) for scale in (1, 2, 3)
     ]
@@ -229,7 +229,7 @@ def test_mask_free_s2am_render_is_equation_2(shape: tuple[int, int]) -> None:
     assert float((generated - composite).abs().max()) > 0.01
     expected = generated * blend + composite * (1 - blend)
     torch.testing.assert_close(stages[0], expected, atol=1e-6, rtol=0)
-    torch.testing.assert_close(painted, expected.clamp(0, 1), atol=1e-6, rtol=0)
+    torch.testing.assert_close(predicted, expected.clamp(0, 1), atol=1e-6, rtol=0)
 
 
 def test_mask_free_s2am_predicts_masks_per_level() -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from s2am_engine import Harmonizer, ImageData, ImageError, Shadow, load_image, save_image
 from s2am_engine.cli import main as cli
-from tests.engine.fake_networks import Painter
+from tests.engine.fake_networks import KnownColors
 from tests.engine.pictures import SCALE, composite
 
 AT = (150, 40)
@@ -34,7 +34,7 @@ def cutout() -> ImageData:
 
 @pytest.fixture(scope="module")
 def harmonizer() -> Harmonizer:
-    return Harmonizer.from_network(Painter(), 64, "cpu")
+    return Harmonizer.from_network(KnownColors(), 64, "cpu")
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])

@@ -19,7 +19,7 @@ from s2am_engine.training.dataset_readers import Pair
 from s2am_engine.training.evaluation import EvaluationOptions
 from s2am_engine.training.loaded_pairs import group_of
 from s2am_engine.types import Pixels
-from tests.engine.fake_networks import KNOWN_MAP, Painter, Spotter
+from tests.engine.fake_networks import KNOWN_MAP, KnownColors, Spotter
 from tests.engine.pictures import composite
 
 NATIVE = EvaluationOptions(native=True)
@@ -59,7 +59,7 @@ def test_evaluate_measures_all_and_draws_some(tmp_path: Path, monkeypatch: pytes
 
 
 def test_evaluate_mask_free_network(known: Path) -> None:
-    harmonizers = [Harmonizer.from_network(Painter(), 96, "cpu"), Harmonizer.from_network(Spotter(), 64, "cpu")]
+    harmonizers = [Harmonizer.from_network(KnownColors(), 96, "cpu"), Harmonizer.from_network(Spotter(), 64, "cpu")]
     found = evaluation.evaluate_harmonizers(known, harmonizers)
     output = found.to_json()
     painter, spotter = output["models"]
@@ -78,7 +78,7 @@ def test_evaluate_mask_free_network(known: Path) -> None:
 
 def test_evaluate_native_measures_own_pixels(known: Path) -> None:
     harmonizers = [
-        Harmonizer.from_network(Painter(), 64, "cpu", name="one"),
+        Harmonizer.from_network(KnownColors(), 64, "cpu", name="one"),
         Harmonizer.from_network(Spotter(), 64, "cpu", name="two"),
     ]
     sheet = io.BytesIO()
@@ -94,7 +94,7 @@ def test_evaluate_native_measures_own_pixels(known: Path) -> None:
 
 
 def test_evaluate_native_refuses_different_sizes(known: Path) -> None:
-    harmonizers = [Harmonizer.from_network(Painter(), size, "cpu", name=f"p{size}") for size in (64, 96)]
+    harmonizers = [Harmonizer.from_network(KnownColors(), size, "cpu", name=f"p{size}") for size in (64, 96)]
     with pytest.raises(EngineError, match=r"different input sizes \(p64 64×64, p96 96×96\): measure them one by one"):
         evaluation.evaluate_harmonizers(known, harmonizers, NATIVE)
 
@@ -106,7 +106,7 @@ def test_loaded_foreground_is_never_empty(tmp_path: Path) -> None:
     target = pixels.copy()
     target[50, 60] = 255 - target[50, 60]
     write_pair(tmp_path, "dot", pixels, mask, target)
-    found = evaluation.evaluate_harmonizers(tmp_path, [Harmonizer.from_network(Painter(), 32, "cpu")], NATIVE)
+    found = evaluation.evaluate_harmonizers(tmp_path, [Harmonizer.from_network(KnownColors(), 32, "cpu")], NATIVE)
     assert found.untouched.mean.fmse > 0
     assert found.untouched.mean.fpsnr < 60
 
@@ -124,7 +124,7 @@ def test_evaluate_gives_means_by_source(tmp_path: Path) -> None:
     pixels, mask = composite(60, 80)
     for name, shift in (("a1", 10), ("f1", 20), ("f2", 40), ("x", 5)):
         write_pair(tmp_path, name, pixels, mask, np.minimum(pixels, 255 - shift) + np.uint8(shift))
-    found = evaluation.evaluate_harmonizers(tmp_path, [Harmonizer.from_network(Painter(), 32, "cpu")])
+    found = evaluation.evaluate_harmonizers(tmp_path, [Harmonizer.from_network(KnownColors(), 32, "cpu")])
     subsets = found.to_json()["untouched"]["subsets"]
     assert {name: part["pictures"] for name, part in subsets.items()} == {"HAdobe5k": 1, "HFlickr": 2, "other": 1}
     images = {image["name"]: image["psnr"] for image in found.to_json()["untouched"]["images"]}
@@ -135,7 +135,7 @@ def test_evaluate_gives_means_by_source(tmp_path: Path) -> None:
 def test_evaluate_takes_a_foreground_at_the_border_as_it_is(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     pixels, mask = composite(60, 80)
     write_pair(tmp_path, "around", pixels, 255 - mask, pixels)
-    evaluation.evaluate_harmonizers(tmp_path, [Harmonizer.from_network(Painter(), 32, "cpu")])
+    evaluation.evaluate_harmonizers(tmp_path, [Harmonizer.from_network(KnownColors(), 32, "cpu")])
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 

@@ -17,7 +17,7 @@ from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.training.dataset_readers import find_pairs, has_pairs
 from s2am_engine.training.evaluation import Evaluation, PairResult, evaluate_harmonizers, measure_pairs
 from s2am_engine.training.loaded_pairs import LoadedPair, load_pair
-from tests.engine.fake_networks import Painter
+from tests.engine.fake_networks import KnownColors
 from tests.engine.pictures import composite
 
 # Names consist of photograph, mask and color change.
@@ -159,7 +159,7 @@ def test_evaluate_reports_subsets(iharmony: Path) -> None:
     better = Image.fromarray(np.ascontiguousarray(pixels[..., ::-1]) // 2 + pixels // 2)
     better.save(iharmony / "HCOCO" / "composite_images" / "c99_12_2.jpg", quality=100)
     sheet = io.BytesIO()
-    found = evaluate_harmonizers(iharmony, [Harmonizer.from_network(Painter(), 64, "cpu", name="it")], sheet=sheet)
+    found = evaluate_harmonizers(iharmony, [Harmonizer.from_network(KnownColors(), 64, "cpu", name="it")], sheet=sheet)
     assert set(found.names) == expected("test")
     output = found.to_json()
     assert "subsets" not in output
@@ -188,7 +188,7 @@ def test_evaluate_one_subset_has_no_parts(iharmony: Path) -> None:
 
 
 def test_measure_pairs_equals_evaluate(iharmony: Path) -> None:
-    harmonizers = [Harmonizer.from_network(Painter(), 64, "cpu", name="it")]
+    harmonizers = [Harmonizer.from_network(KnownColors(), 64, "cpu", name="it")]
     on_disk = evaluate_harmonizers(iharmony / "HAdobe5k", harmonizers)
     (pair,) = [load_pair(pair) for pair in find_pairs(iharmony / "HAdobe5k", "test")]
     seen: list[tuple[str, str]] = []

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from s2am_common.errors import EngineError
-from s2am_engine.networks.network import PaintNetwork
+from s2am_engine.networks.network import PixelNetwork
 from s2am_engine.networks.registry import RECIPES, build_network
 from s2am_engine.training.distributed import ProcessGroup
 from s2am_engine.training.learner import Learner, gains, has_statistics, psnr, refresh_statistics
@@ -142,7 +142,7 @@ def test_refresh_statistics_of_averaged_weights() -> None:
 
 
 def test_gains_are_psnr_differences() -> None:
-    class TenthBrighter(PaintNetwork):
+    class TenthBrighter(PixelNetwork):
         def predict(self, composite: Tensor, mask: Tensor) -> Tensor:
             return composite + 0.1
 

@@ -16,7 +16,7 @@ from s2am_common.errors import ModelError
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.training.evaluation import EvaluationOptions, evaluate_harmonizers
 from s2am_engine.training.perceptual import PerceptualDistance
-from tests.engine.fake_networks import Painter
+from tests.engine.fake_networks import KnownColors
 from tests.engine.pictures import composite
 from tests.training.test_evaluation import write_pair
 
@@ -53,7 +53,7 @@ def test_evaluation_reports_the_distance(tmp_path: Path) -> None:
     pixels, mask = composite(60, 80)
     for name, shift in (("one", 10), ("two", 30)):
         write_pair(tmp_path, name, pixels, mask, np.minimum(pixels, 255 - shift) + np.uint8(shift))
-    harmonizer = Harmonizer.from_network(Painter(), 32, "cpu")
+    harmonizer = Harmonizer.from_network(KnownColors(), 32, "cpu")
     found = evaluate_harmonizers(
         tmp_path, [harmonizer], EvaluationOptions(perceptual=PerceptualDistance(FakeNetwork()))
     )
