@@ -24,7 +24,7 @@ class BackgroundQueue:
     """A thread that sends a dialog's requests, one after another, and reports their results to the dialog's thread.
 
     queue = BackgroundQueue(engine, post=GLib.idle_add)
-    queue.submit(lambda: engine.adjust(request), done=show, failed=show_error, key="adjust")
+    queue.submit(lambda: engine.request(request), done=show, failed=show_error, key="adjust")
     """
 
     def __init__(self, engine: EngineClient, post: Post) -> None:

@@ -2,8 +2,8 @@
 """The client of the engine process.
 
     engine = EngineClient(read_launcher(folder))
-    response = engine.harmonize(Harmonize(width=512, height=384, pixels=rgba, layer_alpha=alpha))
-    adjusted = engine.adjust(Adjust(color_map=response.color_map, sliders={"strength": 0.8}))
+    response = engine.request(Harmonize(width=512, height=384, pixels=rgba, layer_alpha=alpha))
+    adjusted = engine.request(Adjust(color_map=response.color_map, sliders={"strength": 0.8}))
     engine.render(adjusted.color_map, PixelLayout(3000, 2000), PixelSource(read), write)
 
 The engine is started on first use. If it ends during a request, it is started and asked once more.
@@ -23,21 +23,13 @@ from typing import Any, TypeVar
 
 from gimp_bridge import protocol
 from gimp_bridge.bridge_folder import LOG
-from gimp_bridge.color_messages import Adjust, AdjustResult, CubeFile, ExportCube, Harmonize, HarmonizeResponse
 from gimp_bridge.connection import DisconnectedError, SilenceError
-from gimp_bridge.finish_messages import (
-    FinishMeasured,
-    LayerFinish,
-    MeasureFinish,
-    PlaceWindows,
-    WindowsPlaced,
-)
-from gimp_bridge.harmony_messages import HarmonyScores, ScoreHarmony
+from gimp_bridge.finish_messages import LayerFinish
 from gimp_bridge.layer_pixels import STRIP_BYTES, NativeFormat, PixelLayout, PixelSource, ReadRows, WriteRows
-from gimp_bridge.mask_messages import RefineMask, SelectSubject, SubjectResponse
-from gimp_bridge.protocol import Message, MessageError, ProgressUpdate
+from gimp_bridge.mask_messages import RefineMask
+from gimp_bridge.protocol import MessageError, ProgressUpdate, Request, ResponseT
 from gimp_bridge.request_channel import ProgressCallback, RequestChannel, open_workspace, put_bytes
-from gimp_bridge.shadow_messages import EstimateShadow, RenderShadow, ShadowRendered, ShadowValues
+from gimp_bridge.shadow_messages import RenderShadow, ShadowRendered
 from gimp_bridge.starter import EngineStarter
 from gimp_bridge.strip_messages import BYTES_OF
 from gimp_bridge.strip_rendering import RenderJob
@@ -47,7 +39,6 @@ from s2am_common.settings import load_settings
 
 logger = logging.getLogger(__name__)
 
-_Response = TypeVar("_Response", bound=Message)
 _Result = TypeVar("_Result")
 
 
@@ -69,30 +60,16 @@ class EngineClient:
         self._numbers = itertools.count(1)
         self._canceled = threading.Event()
 
+    def request(self, request: Request[ResponseT], progress: ProgressCallback | None = None) -> ResponseT:
+        """Send a request and return its response. Raises the errors of the engine that the request documents."""
+        started = time.monotonic()
+        response = self._retry(lambda requests: requests.call(request, self._checked(progress)), progress)
+        logger.debug("%s: %.3f s", request.kind, time.monotonic() - started)
+        return response
+
     def status(self, progress: ProgressCallback | None = None) -> protocol.EngineStatus:
         """Return the engine's status, also while it is still loading."""
-        return self._call(protocol.StatusRequest(), protocol.EngineStatus, progress)
-
-    def models(self, progress: ProgressCallback | None = None) -> tuple[protocol.ModelInfo, ...]:
-        """Return all models, the default first."""
-        return self._call(protocol.ModelsRequest(), protocol.ModelList, progress).models
-
-    def harmonize(self, request: Harmonize, progress: ProgressCallback | None = None) -> HarmonizeResponse:
-        """Predict a color map. Raises MaskError and other errors of the engine, see `Harmonize`."""
-        return self._call(request, HarmonizeResponse, progress)
-
-    def select_subject(self, request: SelectSubject, progress: ProgressCallback | None = None) -> SubjectResponse:
-        """Select the subject of a layer or a composite; see `SelectSubject`."""
-        return self._call(request, SubjectResponse, progress)
-
-    def adjust(self, request: Adjust, progress: ProgressCallback | None = None) -> AdjustResult:
-        """Apply the sliders to a color map, which takes a few milliseconds."""
-        return self._call(request, AdjustResult, progress)
-
-    def export_cube(self, color_map: dict[str, Any], title: str, progress: ProgressCallback | None = None) -> bytes:
-        """Return a color map as the content of a .cube file."""
-        request = ExportCube(color_map=color_map, title=title)
-        return self._call(request, CubeFile, progress).content
+        return self.request(protocol.StatusRequest(), progress)
 
     def render(
         self,
@@ -113,7 +90,7 @@ class EngineClient:
             source: reads the pixels and the planes that limit the change. If the engine ends, all are read again.
             write: takes the changed rows, never before they were read.
             native: restores the bits of unchanged pixels where writing rounds them; None = writing is exact.
-            finish: what is done to the recolored pixels, see `measure_finish`; None = nothing.
+            finish: what is done to the recolored pixels, see `finish_messages`; None = nothing.
             progress: called after each strip.
         """
 
@@ -122,10 +99,6 @@ class EngineClient:
             job.run(self._checked(progress))
 
         self._retry(do, progress)
-
-    def estimate_shadow(self, request: EstimateShadow, progress: ProgressCallback | None = None) -> ShadowValues:
-        """Estimate the shadow of a layer; see `EstimateShadow`."""
-        return self._call(request, ShadowValues, progress)
 
     def render_shadow(
         self,
@@ -153,7 +126,7 @@ class EngineClient:
                 for number, plane in enumerate((silhouette, *layer_masks)):
                     offset = number * request.height * request.width
                     _put_rows(shared, offset, plane, request.width, request.height)
-                rendered = requests.wait_for(requests.send(request), ShadowRendered, report)
+                rendered = requests.call(request, report)
                 size = rendered.width * rendered.height * BYTES_OF[request.depth]
                 return rendered, shared[request.result_offset : request.result_offset + size]
 
@@ -182,28 +155,15 @@ class EngineClient:
                 _put_rows(shared, 0, source.pixels, 4 * request.width, request.height)
                 for number, plane in enumerate(source.planes):
                     _put_rows(shared, (4 + number) * size, plane, request.width, request.height)
-                requests.wait_for(requests.send(request), protocol.Done, report)
+                requests.call(request, report)
                 start = request.result_offset
                 return shared[start : start + size], shared[start + size : request.end]
 
         return self._retry(do, progress)
 
-    def place_windows(self, request: PlaceWindows, progress: ProgressCallback | None = None) -> list[tuple[int, int]]:
-        """Return left upper corners (x, y) of windows to read for `measure_finish`."""
-        corners = self._call(request, WindowsPlaced, progress).corners
-        return list(zip(corners[::2], corners[1::2], strict=True))
-
-    def measure_finish(self, request: MeasureFinish, progress: ProgressCallback | None = None) -> FinishMeasured:
-        """Measure grain, sharpness and edges; see `finish_messages`."""
-        return self._call(request, FinishMeasured, progress)
-
-    def score_harmony(self, request: ScoreHarmony, progress: ProgressCallback | None = None) -> HarmonyScores:
-        """Score a composite before and after a change. Raises MaskError, see `ScoreHarmony`."""
-        return self._call(request, HarmonyScores, progress)
-
     def shutdown(self) -> None:
         """End the engine process."""
-        self._call(protocol.Shutdown(), protocol.Done, None)
+        self.request(protocol.Shutdown())
         self.close()
 
     def cancel(self) -> None:
@@ -226,14 +186,6 @@ class EngineClient:
         if self._requests:
             self._requests.channel.close()
             self._requests = None
-
-    def _call(self, request: Message, kind: type[_Response], progress: ProgressCallback | None) -> _Response:
-        started = time.monotonic()
-        response = self._retry(
-            lambda requests: requests.wait_for(requests.send(request), kind, self._checked(progress)), progress
-        )
-        logger.debug("%s: %.3f s", request.kind, time.monotonic() - started)
-        return response
 
     def _retry(self, do: Callable[[RequestChannel], _Result], progress: ProgressCallback | None) -> _Result:
         """Send requests to the engine; if it ends meanwhile, send them once more to a new one."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from gimp_bridge.protocol import MAX_SIDE, Message, check_message_size
+from gimp_bridge.protocol import MAX_SIDE, Message, Request, check_message_size
 from s2am_common.references import MAX_REFERENCES
 from s2am_common.sliders import check_sliders
 
@@ -17,8 +17,33 @@ MaskSource = Literal["layer", "predicted", "layer-or-predicted"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Harmonize(Message):
-    """Predict the color map of a composite's foreground. Answered with a `HarmonizeResponse`.
+class HarmonizeResponse(Message):
+    """The predicted color map.
+
+    color_map: the map before the sliders, as `ColorMap.to_json` returns it.
+    confidence: 0 to 1; agreement of the augmented views.
+    samples: K×4 bytes, RGB and weight of the foreground's colors, for `Adjust`.
+    mask: plane, the foreground that was used.
+    alpha: plane, transparency of the composite, limited to the reference.
+    mask_predicted: the detector predicted the mask.
+    mask_certain: the detector would have reported it also without `likeliest`.
+    notes: what should be known about the result, one sentence each.
+    """
+
+    kind = "harmonize-result"
+    color_map: dict[str, Any]
+    confidence: float
+    samples: bytes
+    mask: bytes
+    alpha: bytes
+    mask_predicted: bool = False
+    mask_certain: bool = True
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Harmonize(Request[HarmonizeResponse]):
+    """Predict the color map of a composite's foreground.
 
     Errors have the codes `mask.empty` (nothing of the layer is visible), `mask.no-background` (nothing else is
     visible), `mask.not-found` (no foreground was predicted) and those of the engine.
@@ -73,33 +98,25 @@ class Harmonize(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
-class HarmonizeResponse(Message):
-    """The predicted color map.
+class AdjustResult(Message):
+    """The color map with the sliders.
 
-    color_map: the map before the sliders, as `ColorMap.to_json` returns it.
-    confidence: 0 to 1; agreement of the augmented views.
-    samples: K×4 bytes, RGB and weight of the foreground's colors, for `Adjust`.
-    mask: plane, the foreground that was used.
-    alpha: plane, transparency of the composite, limited to the reference.
-    mask_predicted: the detector predicted the mask.
-    mask_certain: the detector would have reported it also without `likeliest`.
-    notes: what should be known about the result, one sentence each.
+    color_map: for `Render`.
+    effect: if samples were given, the matrix in linear light that is nearest to the map, as a map for `Render`.
+    matrix: its 3×3 gains row by row, with sRGB primaries.
+    rmse: its root mean square error on the samples, in 8-bit levels.
     """
 
-    kind = "harmonize-result"
+    kind = "adjust-result"
     color_map: dict[str, Any]
-    confidence: float
-    samples: bytes
-    mask: bytes
-    alpha: bytes
-    mask_predicted: bool = False
-    mask_certain: bool = True
-    notes: tuple[str, ...] = ()
+    effect: dict[str, Any] | None = None
+    matrix: tuple[float, ...] = ()
+    rmse: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Adjust(Message):
-    """Apply the sliders to a color map. Answered with an `AdjustResult`.
+class Adjust(Request[AdjustResult]):
+    """Apply the sliders to a color map.
 
     color_map: that of a `HarmonizeResponse`.
     sliders: see `s2am_common.sliders`; omitted ones have their default.
@@ -119,34 +136,17 @@ class Adjust(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdjustResult(Message):
-    """The color map with the sliders.
-
-    color_map: for `Render`.
-    effect: if samples were given, the matrix in linear light that is nearest to the map, as a map for `Render`.
-    matrix: its 3×3 gains row by row, with sRGB primaries.
-    rmse: its root mean square error on the samples, in 8-bit levels.
-    """
-
-    kind = "adjust-result"
-    color_map: dict[str, Any]
-    effect: dict[str, Any] | None = None
-    matrix: tuple[float, ...] = ()
-    rmse: float = 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExportCube(Message):
-    """Convert a color map to a .cube file with a title. Answered with a `CubeFile`."""
-
-    kind = "export-cube"
-    color_map: dict[str, Any]
-    title: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class CubeFile(Message):
     """The content of a .cube file."""
 
     kind = "cube-file"
     content: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportCube(Request[CubeFile]):
+    """Convert a color map to a .cube file with a title."""
+
+    kind = "export-cube"
+    color_map: dict[str, Any]
+    title: str

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from gimp_bridge.protocol import Message, check_message_size
+from gimp_bridge.protocol import Done, Message, Request, check_message_size
 from gimp_bridge.strip_messages import Strip
 from s2am_common.sliders import FINISH_SLIDERS, check_sliders
 
@@ -24,8 +24,24 @@ MAX_FINISH_WINDOWS = 96
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlaceWindows(Message):
-    """Ask where to read windows. Answered with a `WindowsPlaced`.
+class WindowsPlaced(Message):
+    """Left upper corners of windows at full resolution, x and y of one after another.
+
+    A window has FINISH_WINDOW pixels per side; what lies beyond the image is transparent, and its mask 0.
+    """
+
+    kind = "windows-placed"
+    corners: tuple[int, ...]
+
+    @property
+    def positions(self) -> list[tuple[int, int]]:
+        """The corners (x, y)."""
+        return list(zip(self.corners[::2], self.corners[1::2], strict=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaceWindows(Request[WindowsPlaced]):
+    """Ask where to read windows.
 
     mask: plane of the reduced composite, see `HarmonizeResponse`.
     full_width, full_height: size of the same part of the image at full resolution.
@@ -46,19 +62,23 @@ class PlaceWindows(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WindowsPlaced(Message):
-    """Left upper corners of windows at full resolution, x and y of one after another.
+class FinishMeasured(Message):
+    """Measurements of a layer and its background.
 
-    A window has FINISH_WINDOW pixels per side; what lies beyond the image is transparent, and its mask 0.
+    measured: for `LayerFinish`.
+    automatic: automatic values by slider; that of the light only if it was asked for.
+    notes: what could not be measured, one sentence each.
     """
 
-    kind = "windows-placed"
-    corners: tuple[int, ...]
+    kind = "finish-measured"
+    measured: dict[str, Any]
+    automatic: dict[str, float]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeasureFinish(Message):
-    """Measure what a finish depends on. Answered with a `FinishMeasured`.
+class MeasureFinish(Request[FinishMeasured]):
+    """Measure what a finish depends on.
 
     pixels, mask: RGBA and plane of the reduced composite, as in `Harmonize` and `HarmonizeResponse`.
     full_width: width of the same part of the image at full resolution.
@@ -97,21 +117,6 @@ class MeasureFinish(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FinishMeasured(Message):
-    """Measurements of a layer and its background.
-
-    measured: for `LayerFinish`.
-    automatic: automatic values by slider; that of the light only if it was asked for.
-    notes: what could not be measured, one sentence each.
-    """
-
-    kind = "finish-measured"
-    measured: dict[str, Any]
-    automatic: dict[str, float]
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
 class LayerFinish:
     """The finish of a layer.
 
@@ -131,14 +136,6 @@ class LayerFinish:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FinishReach(Message):
-    """Ask how many rows around a strip a finish depends on. Answered with a `ReachFound`."""
-
-    kind = "finish-reach"
-    finish: LayerFinish
-
-
-@dataclass(frozen=True, kw_only=True)
 class ReachFound(Message):
     """Number of rows above and below that a strip needs."""
 
@@ -147,8 +144,16 @@ class ReachFound(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FinishStrip(Message):
-    """Finish a strip in place, after it was rendered. Answered with a `Done`.
+class FinishReach(Request[ReachFound]):
+    """Ask how many rows around a strip a finish depends on."""
+
+    kind = "finish-reach"
+    finish: LayerFinish
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishStrip(Request[Done]):
+    """Finish a strip in place, after it was rendered.
 
     strip: that of the `Render` request.
     row: of the layer, the first one of the strip.

@@ -5,12 +5,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gimp_bridge.protocol import Message, check_message_size
+from gimp_bridge.protocol import Message, Request, check_message_size
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoreHarmony(Message):
-    """Score a composite before and after a change. Answered with `HarmonyScores`.
+class HarmonyScores(Message):
+    """The harmony scores, 0 (recognized as pasted) to 1, see `Detector.harmony_score`."""
+
+    kind = "harmony-scores"
+    before: float
+    after: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreHarmony(Request[HarmonyScores]):
+    """Score a composite before and after a change.
 
     before, after: RGBA.
     mask: plane, the foreground, see `HarmonizeResponse`.
@@ -29,12 +38,3 @@ class ScoreHarmony(Message):
         plane = self.width * self.height
         if (len(self.before), len(self.after), len(self.mask)) != (4 * plane, 4 * plane, plane):
             raise ValueError("pixels and mask must have the size of the image")
-
-
-@dataclass(frozen=True, kw_only=True)
-class HarmonyScores(Message):
-    """The harmony scores, 0 (recognized as pasted) to 1, see `Detector.harmony_score`."""
-
-    kind = "harmony-scores"
-    before: float
-    after: float

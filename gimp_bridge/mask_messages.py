@@ -5,15 +5,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gimp_bridge.protocol import Message, check_message_size
+from gimp_bridge.protocol import Done, Message, Request, check_message_size
 from gimp_bridge.strip_messages import MAX_WORKSPACE
 from s2am_common.edge_sliders import EDGE_SLIDERS
 from s2am_common.sliders import check_sliders
 
 
 @dataclass(frozen=True, kw_only=True)
-class SelectSubject(Message):
-    """Select the subject of a layer or a composite. Answered with a `SubjectResponse`.
+class SubjectResponse(Message):
+    """The selected subject.
+
+    mask: plane, 255 = subject.
+    confidence: 0 to 1, that the image has a clear subject.
+    certain: the subject would have been selected also without `likeliest`.
+    model: name of the model that was used.
+    """
+
+    kind = "subject"
+    mask: bytes
+    confidence: float
+    certain: bool
+    model: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectSubject(Request[SubjectResponse]):
+    """Select the subject of a layer or a composite.
 
     Errors have the codes `subject.not-found` (there is no clear subject), `subject.all` (it covers everything that is
     visible) and those of the engine.
@@ -38,25 +55,8 @@ class SelectSubject(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SubjectResponse(Message):
-    """The selected subject.
-
-    mask: plane, 255 = subject.
-    confidence: 0 to 1, that the image has a clear subject.
-    certain: the subject would have been selected also without `likeliest`.
-    model: name of the model that was used.
-    """
-
-    kind = "subject"
-    mask: bytes
-    confidence: float
-    certain: bool
-    model: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class RefineMask(Message):
-    """Refine the edges of a layer's mask. Answered with `Done`.
+class RefineMask(Request[Done]):
+    """Refine the edges of a layer's mask.
 
     The workspace holds the layer's pixels, height×width RGBA with 8 bits, and after them these planes, 255 = 1: the
     layer masks, the selection, and the predicted mask or the subject. At `result_offset` the engine writes two planes:

@@ -10,7 +10,7 @@ Pixels are rows from top to bottom without gaps, in sRGB values unless stated ot
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args
 
 from s2am_common.errors import S2AMError
 
@@ -38,6 +38,22 @@ class Message:
     """Base of all messages; invalid values raise ValueError on construction."""
 
     kind: ClassVar[str] = ""
+
+
+ResponseT = TypeVar("ResponseT", bound=Message)
+
+
+@dataclass(frozen=True)
+class Request(Message, Generic[ResponseT]):
+    """Base of all messages that are answered: with a message of the class in brackets, or with `Failed`."""
+
+    response: ClassVar[type[Message]]
+
+    def __init_subclass__(cls) -> None:
+        """Store the class in brackets."""
+        super().__init_subclass__()
+        (base,) = vars(cls)["__orig_bases__"]
+        (cls.response,) = get_args(base)
 
 
 def check_message_size(width: int, height: int) -> None:
@@ -88,13 +104,6 @@ class Failed(Message):
         return S2AMError.from_dict({"message": self.message, "code": self.code, "fields": self.fields})
 
 
-@dataclass(frozen=True)
-class StatusRequest(Message):
-    """Ask for the engine's status. Answered immediately with an `EngineStatus`."""
-
-    kind = "status"
-
-
 @dataclass(frozen=True, kw_only=True)
 class EngineStatus(Message):
     """State of the engine; `text` describes it ("ready on the CPU")."""
@@ -108,10 +117,10 @@ class EngineStatus(Message):
 
 
 @dataclass(frozen=True)
-class ModelsRequest(Message):
-    """Ask for all models. Answered with a `ModelList`."""
+class StatusRequest(Request[EngineStatus]):
+    """Ask for the engine's status. Answered immediately, also while the engine is loading."""
 
-    kind = "models"
+    kind = "status"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +141,14 @@ class ModelList(Message):
 
 
 @dataclass(frozen=True)
-class Shutdown(Message):
-    """End the engine process. Answered with a `Done`."""
+class ModelsRequest(Request[ModelList]):
+    """Ask for all models."""
+
+    kind = "models"
+
+
+@dataclass(frozen=True)
+class Shutdown(Request[Done]):
+    """End the engine process."""
 
     kind = "shutdown"

@@ -6,18 +6,25 @@ from __future__ import annotations
 import contextlib
 import mmap
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, cast
 
 from gimp_bridge import protocol
 from gimp_bridge.connection import Channel
-from gimp_bridge.protocol import Message, MessageError, ProgressUpdate
-from gimp_bridge.strip_messages import OpenWorkspace, WorkspaceOpened
+from gimp_bridge.protocol import Message, MessageError, ProgressUpdate, Request, ResponseT
+from gimp_bridge.strip_messages import OpenWorkspace
 
 ProgressCallback = Callable[[ProgressUpdate], None]
 """Called with each step; an exception of it cancels the request."""
 
-_Response = TypeVar("_Response", bound=Message)
+
+@dataclass(frozen=True)
+class SentRequest(Generic[ResponseT]):
+    """A request whose response has yet to be received."""
+
+    number: int
+    response: type[ResponseT]
 
 
 class RequestChannel:
@@ -31,15 +38,20 @@ class RequestChannel:
         self._pending: set[int] = set()
         self._early: dict[int, Message] = {}
 
-    def send(self, request: Message) -> int:
-        """Send a request and return its number."""
+    def send(self, request: Request[ResponseT]) -> SentRequest[ResponseT]:
+        """Send a request, without waiting for its response."""
         number = next(self._numbers)
         self._pending.add(number)
         self.channel.send(number, request)
-        return number
+        return SentRequest(number, cast("type[ResponseT]", request.response))
 
-    def wait_for(self, number: int, kind: type[_Response], progress: ProgressCallback) -> _Response:
+    def call(self, request: Request[ResponseT], progress: ProgressCallback) -> ResponseT:
+        """Send a request and return its response."""
+        return self.wait_for(self.send(request), progress)
+
+    def wait_for(self, sent: SentRequest[ResponseT], progress: ProgressCallback) -> ResponseT:
         """Return the response to a request, while those to other pending requests are kept for later."""
+        number = sent.number
         while number not in self._early:
             owner, message = self.channel.receive(self._silence)
             if isinstance(message, ProgressUpdate):
@@ -52,8 +64,8 @@ class RequestChannel:
         if isinstance(message, protocol.Failed):
             self.abandon()
             raise message.error()
-        if not isinstance(message, kind):
-            raise MessageError(f"{message.kind} instead of {kind.kind}")
+        if not isinstance(message, sent.response):
+            raise MessageError(f"{message.kind} instead of {sent.response.kind}")
         return message
 
     def abandon(self) -> None:
@@ -67,8 +79,7 @@ def open_workspace(
     requests: RequestChannel, folder: Path, size: int, progress: ProgressCallback
 ) -> Iterator[mmap.mmap]:
     """Provide a new shared workspace, a file in the bridge folder, in memory."""
-    request = requests.send(OpenWorkspace(size=size))
-    opened = requests.wait_for(request, WorkspaceOpened, progress)
+    opened = requests.call(OpenWorkspace(size=size), progress)
     if Path(opened.file).name != opened.file:
         raise MessageError(f"{opened.file!r} is not in the bridge folder")
     with (folder / opened.file).open("r+b") as file, mmap.mmap(file.fileno(), size) as shared:

@@ -5,15 +5,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gimp_bridge.protocol import Message, check_message_size
+from gimp_bridge.protocol import Message, Request, check_message_size
 from gimp_bridge.strip_messages import BYTES_OF, MAX_WORKSPACE, Depth
 from s2am_common.shadow_sliders import SHADOW_SLIDERS
 from s2am_common.sliders import check_sliders
 
 
 @dataclass(frozen=True, kw_only=True)
-class EstimateShadow(Message):
-    """Estimate the shadow of a layer. Answered with a `ShadowValues`.
+class ShadowValues(Message):
+    """Automatic values of a shadow.
+
+    sliders: see `s2am_common.shadow_sliders`.
+    color: red, green and blue of the ambient light, sRGB values from 0 to 1.
+    evidence: what the direction was estimated from: `light-source`, `brighter-side` or `none`.
+    notes: what should be known about the values, one sentence each.
+    """
+
+    kind = "shadow-values"
+    sliders: dict[str, float]
+    color: tuple[float, ...]
+    evidence: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class EstimateShadow(Request[ShadowValues]):
+    """Estimate the shadow of a layer.
 
     The error `mask.empty`: nothing of the layer is visible.
 
@@ -37,25 +54,26 @@ class EstimateShadow(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShadowValues(Message):
-    """Automatic values of a shadow.
+class ShadowRendered(Message):
+    """The layer of a shadow, which covers only the shadow's part of the canvas; 0×0 if there is none.
 
-    sliders: see `s2am_common.shadow_sliders`.
-    color: red, green and blue of the ambient light, sRGB values from 0 to 1.
-    evidence: what the direction was estimated from: `light-source`, `brighter-side` or `none`.
-    notes: what should be known about the values, one sentence each.
+    Its opacity is in the workspace, see `RenderShadow`: rows without gaps, of this width.
+
+    color: of all its pixels, sRGB values from 0 to 1. The layer is multiplied with those beneath the foreground, in
+        encoded (perceptual, non-linear) values.
     """
 
-    kind = "shadow-values"
-    sliders: dict[str, float]
+    kind = "shadow-rendered"
+    left: int
+    top: int
+    width: int
+    height: int
     color: tuple[float, ...]
-    evidence: str
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class RenderShadow(Message):
-    """Render the shadow of a silhouette in the workspace. Answered with a `ShadowRendered`.
+class RenderShadow(Request[ShadowRendered]):
+    """Render the shadow of a silhouette in the workspace.
 
     The workspace contains the silhouette at 0, one byte per pixel (255 = opaque), then as many masks of its size as
     `layer_masks`, by which it is multiplied, and has space for the shadow's opacity at `result_offset`, as large as
@@ -98,21 +116,3 @@ class RenderShadow(Message):
     def end(self) -> int:
         """Offset behind the space for the opacity."""
         return self.result_offset + BYTES_OF[self.depth] * self.canvas_width * self.canvas_height
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShadowRendered(Message):
-    """The layer of a shadow, which covers only the shadow's part of the canvas; 0×0 if there is none.
-
-    Its opacity is in the workspace, see `RenderShadow`: rows without gaps, of this width.
-
-    color: of all its pixels, sRGB values from 0 to 1. The layer is multiplied with those beneath the foreground, in
-        encoded (perceptual, non-linear) values.
-    """
-
-    kind = "shadow-rendered"
-    left: int
-    top: int
-    width: int
-    height: int
-    color: tuple[float, ...]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from gimp_bridge.protocol import Message
+from gimp_bridge.protocol import Done, Message, Request
 
 MAX_WORKSPACE = 512 << 20
 """Largest size of a shared workspace in bytes."""
@@ -24,8 +24,16 @@ BYTES_OF: dict[Depth, int] = {"u8": 1, "u16": 2, "float": 4}
 
 
 @dataclass(frozen=True, kw_only=True)
-class OpenWorkspace(Message):
-    """Create a file that client and engine map into memory. Answered with a `WorkspaceOpened`.
+class WorkspaceOpened(Message):
+    """Name of the workspace's file in the bridge folder."""
+
+    kind = "workspace-opened"
+    file: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenWorkspace(Request[WorkspaceOpened]):
+    """Create a file that client and engine map into memory.
 
     It replaces the connection's earlier one, and is removed with the connection.
     """
@@ -37,14 +45,6 @@ class OpenWorkspace(Message):
         """Check the size."""
         if not 1 <= self.size <= MAX_WORKSPACE:
             raise ValueError(f"a workspace must have 1 to {MAX_WORKSPACE} bytes")
-
-
-@dataclass(frozen=True, kw_only=True)
-class WorkspaceOpened(Message):
-    """Name of the workspace's file in the bridge folder."""
-
-    kind = "workspace-opened"
-    file: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,8 +110,8 @@ class ColorSpace:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Render(Message):
-    """Apply a color map to a strip, in place; alpha is kept. Answered with a `Done`.
+class Render(Request[Done]):
+    """Apply a color map to a strip, in place; alpha is kept.
 
     transfer, primaries: see `ColorSpace`; empty = the pixels are sRGB values.
     """
@@ -134,8 +134,8 @@ class Render(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RestoreUnchanged(Message):
-    """Undo rounding where a rendered strip does not change. Answered with a `Done`.
+class RestoreUnchanged(Request[Done]):
+    """Undo rounding where a rendered strip does not change.
 
     Behind the planes lie the strip's pixels in the layer's own format, first the original ones, then the written ones.
     Written pixels that the strip's planes exclude are replaced by the original ones.

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gimp_bridge import protocol
-from gimp_bridge.finish_messages import FinishReach, FinishStrip, LayerFinish, ReachFound
+from gimp_bridge.finish_messages import FinishReach, FinishStrip, LayerFinish
 from gimp_bridge.layer_pixels import NativeFormat, PixelLayout, PixelSource, WriteRows
-from gimp_bridge.protocol import Message, ProgressUpdate
-from gimp_bridge.request_channel import ProgressCallback, RequestChannel, open_workspace, put_bytes
+from gimp_bridge.protocol import Done, ProgressUpdate, Request
+from gimp_bridge.request_channel import ProgressCallback, RequestChannel, SentRequest, open_workspace, put_bytes
 from gimp_bridge.strip_messages import Render, RestoreUnchanged, Strip
 
 _STRIPS_IN_FLIGHT = 3  # one is read, one is rendered, one waits to be written
@@ -58,7 +57,7 @@ class RenderJob:
         rows, height = self.layout.rows_per_strip(), self.layout.height
         tops = range(0, height, rows)
         slots = min(_STRIPS_IN_FLIGHT, len(tops))
-        pending: deque[tuple[list[int], Strip, _Rows]] = deque()
+        pending: deque[tuple[list[SentRequest[Done]], Strip, _Rows]] = deque()
         self.requests.abandon()
         reach = self._reach(progress)
         slot = -(-self._strip(0, rows + 2 * reach).end // _PAGE) * _PAGE
@@ -78,11 +77,10 @@ class RenderJob:
     def _reach(self, progress: ProgressCallback) -> int:
         if self.finish is None:
             return 0
-        number = self.requests.send(FinishReach(finish=self.finish))
-        return self.requests.wait_for(number, ReachFound, progress).rows
+        return self.requests.call(FinishReach(finish=self.finish), progress).rows
 
-    def _strip_requests(self, strip: Strip, part: _Rows) -> list[Message]:
-        requests: list[Message] = [self._request(strip)]
+    def _strip_requests(self, strip: Strip, part: _Rows) -> list[Request[Done]]:
+        requests: list[Request[Done]] = [self._request(strip)]
         if self.finish is not None:
             row, above, below = part.top - part.above, part.above, part.below
             requests.append(FinishStrip(strip=strip, finish=self.finish, row=row, above=above, below=below))
@@ -115,10 +113,15 @@ class RenderJob:
             start += strip.pixel_count
 
     def _finish(
-        self, shared: mmap.mmap, numbers: list[int], strip: Strip, part: _Rows, progress: ProgressCallback
+        self,
+        shared: mmap.mmap,
+        sent: list[SentRequest[Done]],
+        strip: Strip,
+        part: _Rows,
+        progress: ProgressCallback,
     ) -> None:
-        for number in numbers:
-            self.requests.wait_for(number, protocol.Done, progress)
+        for request in sent:
+            self.requests.wait_for(request, progress)
         top, rows = part.top, part.count
         start, end = part.within(strip.offset, (strip.pixels_end - strip.offset) // strip.rows)
         self.write(top, rows, shared[start:end])
@@ -128,8 +131,7 @@ class RenderJob:
             put_bytes(shared, start, end, self.native.original(top, rows))
             start, end = part.within(strip.planes_end + strip.rows * bytes_per_row, bytes_per_row)
             put_bytes(shared, start, end, self.native.written(top, rows))
-            restored = self.requests.send(RestoreUnchanged(strip=strip))
-            self.requests.wait_for(restored, protocol.Done, progress)
+            self.requests.call(RestoreUnchanged(strip=strip), progress)
             self.native.write(top, rows, shared[start:end])
         fraction = min(1.0, (top + rows) / self.layout.height)
         progress(ProgressUpdate(text="Recoloring the layer", fraction=fraction))

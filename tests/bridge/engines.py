@@ -52,8 +52,8 @@ def harmonize_request(
 
 def harmonized_map(engine: EngineClient, **sliders: float) -> dict[str, Any]:
     """Return the color map of the test composite with sliders."""
-    found = engine.harmonize(harmonize_request())
-    return engine.adjust(Adjust(color_map=found.color_map, sliders=sliders)).color_map
+    found = engine.request(harmonize_request())
+    return engine.request(Adjust(color_map=found.color_map, sliders=sliders)).color_map
 
 
 def constant_source(value: bytes, layout: PixelLayout) -> PixelSource:

@@ -56,7 +56,7 @@ def test_submit_reports_results_in_the_dialogs_thread(
 ) -> None:
     results: list[tuple[HarmonizeResponse, threading.Thread]] = []
     done = lambda result: results.append((result, threading.current_thread()))  # noqa: E731
-    background.submit(lambda: engine.harmonize(harmonize_request()), done, unexpected)
+    background.submit(lambda: engine.request(harmonize_request()), done, unexpected)
     loop.run_one()
     assert results[0][0].confidence > 0
     assert results[0][1] is threading.current_thread()
@@ -65,7 +65,7 @@ def test_submit_reports_results_in_the_dialogs_thread(
 def test_submit_replaces_waiting_jobs_with_the_same_key(
     background: BackgroundQueue, engine: EngineClient, loop: MainLoop
 ) -> None:
-    found = engine.harmonize(harmonize_request())
+    found = engine.request(harmonize_request())
     results: list[AdjustResult] = []
     begin, requested = threading.Event(), []
     background.submit(begin.wait, lambda _: None, unexpected)
@@ -73,7 +73,7 @@ def test_submit_replaces_waiting_jobs_with_the_same_key(
     def move(strength: float) -> None:
         def job() -> AdjustResult:
             requested.append(strength)
-            return engine.adjust(Adjust(color_map=found.color_map, sliders={"strength": strength}))
+            return engine.request(Adjust(color_map=found.color_map, sliders={"strength": strength}))
 
         background.submit(job, results.append, unexpected, key="adjust")
 
@@ -83,15 +83,15 @@ def test_submit_replaces_waiting_jobs_with_the_same_key(
     for _ in range(2):
         loop.run_one()
     assert requested == [0.49]
-    assert results == [engine.adjust(Adjust(color_map=found.color_map, sliders={"strength": 0.49}))]
+    assert results == [engine.request(Adjust(color_map=found.color_map, sliders={"strength": 0.49}))]
 
 
 def test_submit_reports_errors_and_continues(background: BackgroundQueue, engine: EngineClient, loop: MainLoop) -> None:
     errors: list[Exception] = []
     results: list[HarmonizeResponse] = []
-    background.submit(lambda: engine.harmonize(harmonize_request(model="no-such-model")), unexpected, errors.append)
+    background.submit(lambda: engine.request(harmonize_request(model="no-such-model")), unexpected, errors.append)
     background.submit(lambda: 1 / 0, unexpected, errors.append)
-    background.submit(lambda: engine.harmonize(harmonize_request()), results.append, unexpected)
+    background.submit(lambda: engine.request(harmonize_request()), results.append, unexpected)
     for _ in range(3):
         loop.run_one()
     assert "no-such-model" in str(errors[0])
@@ -103,24 +103,24 @@ def test_close_while_the_engine_is_starting(folder: Path, loop: MainLoop) -> Non
     engine = EngineClient(SERVE, folder)
     background = BackgroundQueue(engine, loop.post)
     begun = threading.Event()
-    background.submit(lambda: engine.harmonize(harmonize_request(), lambda _: begun.set()), unexpected, unexpected)
+    background.submit(lambda: engine.request(harmonize_request(), lambda _: begun.set()), unexpected, unexpected)
     begun.wait()
     background.close()
     assert "engine" not in {thread.name for thread in threading.enumerate()}
     while not loop.posted.empty():
         loop.run_one()
-    assert engine.harmonize(harmonize_request()).confidence > 0
+    assert engine.request(harmonize_request()).confidence > 0
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGSTOP")
 def test_close_while_the_engine_hangs(folder: Path, loop: MainLoop) -> None:
     engine = EngineClient(SERVE, folder)
-    engine.harmonize(harmonize_request())
+    engine.request(harmonize_request())
     background = BackgroundQueue(engine, loop.post)
     halt(process_of(folder))
-    background.submit(lambda: engine.harmonize(harmonize_request()), unexpected, unexpected)
+    background.submit(lambda: engine.request(harmonize_request()), unexpected, unexpected)
     background.close()
     os.kill(process_of(folder), signal.SIGCONT)
     while not loop.posted.empty():
         loop.run_one()
-    assert engine.harmonize(harmonize_request()).confidence > 0
+    assert engine.request(harmonize_request()).confidence > 0

@@ -44,8 +44,8 @@ from gimp_bridge import client, color_messages, layer_pixels
 pixels, mask = open(sys.argv[2], "rb").read(), open(sys.argv[3], "rb").read()
 width, height = int(sys.argv[4]), int(sys.argv[5])
 engine = client.EngineClient(sys.argv[6:])
-found = engine.harmonize(color_messages.Harmonize(width=width, height=height, pixels=pixels, layer_alpha=mask))
-adjusted = engine.adjust(color_messages.Adjust(color_map=found.color_map, samples=found.samples))
+found = engine.request(color_messages.Harmonize(width=width, height=height, pixels=pixels, layer_alpha=mask))
+adjusted = engine.request(color_messages.Adjust(color_map=found.color_map, samples=found.samples))
 written = []
 source = layer_pixels.PixelSource(lambda top, rows: bytes(range(120)) * rows)
 write = lambda top, rows, data: written.append(data)

@@ -66,7 +66,7 @@ def test_engine_killed_during_a_request_is_restarted(folder: Path) -> None:
 
     progress = RecordedProgress(act)
     engine = EngineClient(SERVE, folder)
-    assert engine.harmonize(harmonize_request(), progress).confidence > 0
+    assert engine.request(harmonize_request(), progress).confidence > 0
     assert killed
     assert process_of(folder) != killed[0]
     assert "The engine has stopped; starting it again" in progress.texts
@@ -81,7 +81,7 @@ def test_engine_killed_twice_is_an_error(folder: Path) -> None:
             kill(folder)
 
     engine = EngineClient(SERVE, folder)
-    error = failure(lambda: engine.harmonize(harmonize_request(), act))
+    error = failure(lambda: engine.request(harmonize_request(), act))
     assert error.code == "bridge.stopped"
     assert str(folder / LOG) in str(error)
     assert len(killed) == 2
@@ -89,9 +89,9 @@ def test_engine_killed_twice_is_an_error(folder: Path) -> None:
 
 def test_render_and_adjust_after_a_restart_need_no_other_request(folder: Path) -> None:
     engine = EngineClient(SERVE, folder)
-    found = engine.harmonize(harmonize_request())
+    found = engine.request(harmonize_request())
     request = Adjust(color_map=found.color_map, sliders={"strength": 0.5}, samples=found.samples)
-    adjusted = engine.adjust(request)
+    adjusted = engine.request(request)
     data = bytes(range(200)) * 4
 
     def render() -> bytes:
@@ -106,7 +106,7 @@ def test_render_and_adjust_after_a_restart_need_no_other_request(folder: Path) -
     assert render() == before
     assert before != data
     kill(folder)
-    assert engine.adjust(request) == adjusted
+    assert engine.request(request) == adjusted
 
 
 def test_render_is_complete_if_the_engine_is_killed_between_strips(folder: Path) -> None:
@@ -131,7 +131,7 @@ def test_render_is_complete_if_the_engine_is_killed_between_strips(folder: Path)
 
 
 def test_hanging_engine_is_an_error_and_can_be_stopped(folder: Path) -> None:
-    EngineClient(SERVE, folder).harmonize(harmonize_request())  # loading may be silent for longer
+    EngineClient(SERVE, folder).request(harmonize_request())  # loading may be silent for longer
     engine = EngineClient(SERVE, folder, silence=1)
     process = process_of(folder)
     halt(process)
@@ -163,7 +163,7 @@ def test_full_disk_is_an_error_and_leaves_no_file(folder: Path) -> None:
     assert "The disk is full: free" in str(error)
     assert not written
     assert not list(folder.glob("*.pixels"))
-    assert engine.harmonize(harmonize_request()).confidence > 0
+    assert engine.request(harmonize_request()).confidence > 0
 
 
 def test_files_of_a_killed_engine_are_removed(folder: Path) -> None:
@@ -203,10 +203,10 @@ def test_concurrent_clients_start_one_engine(folder: Path) -> None:
 def test_concurrent_clients_get_their_own_results(folder: Path) -> None:
     one, other = EngineClient(SERVE, folder), EngineClient(SERVE, folder)
     dark = composite(HEIGHT, WIDTH)[0] // 3
-    alone = one.harmonize(harmonize_request()), one.harmonize(harmonize_request(dark))
+    alone = one.request(harmonize_request()), one.request(harmonize_request(dark))
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(lambda: [one.harmonize(harmonize_request()) for _ in range(3)])
-        second = pool.submit(lambda: [other.harmonize(harmonize_request(dark)) for _ in range(3)])
+        first = pool.submit(lambda: [one.request(harmonize_request()) for _ in range(3)])
+        second = pool.submit(lambda: [other.request(harmonize_request(dark)) for _ in range(3)])
     assert first.result() == [alone[0]] * 3
     assert second.result() == [alone[1]] * 3
     assert alone[0].color_map != alone[1].color_map
@@ -226,12 +226,12 @@ def test_damaged_environment_is_an_installation_error(folder: Path) -> None:
 
 def test_engine_runs_without_pytorch(folder: Path) -> None:
     engine = EngineClient(serve_after("sys.modules['torch'] = None"), folder)
-    assert engine.harmonize(harmonize_request()).confidence > 0
+    assert engine.request(harmonize_request()).confidence > 0
 
 
 def test_missing_library_of_the_default_model_is_an_error(folder: Path) -> None:
     engine = EngineClient(serve_after("sys.modules['onnxruntime'] = None"), folder)
-    error = failure(lambda: engine.harmonize(harmonize_request()))
+    error = failure(lambda: engine.request(harmonize_request()))
     assert error.code == "engine.start"
     assert "cannot load the default model (ModuleNotFoundError" in str(error)
     assert (engine.status().state, engine.status().text) == ("broken", str(error))
@@ -239,7 +239,7 @@ def test_missing_library_of_the_default_model_is_an_error(folder: Path) -> None:
 
 def test_unknown_device_is_an_error(folder: Path) -> None:
     engine = EngineClient([*SERVE[:-1], "warp"], folder)
-    assert "warp" in str(failure(lambda: engine.harmonize(harmonize_request())))
+    assert "warp" in str(failure(lambda: engine.request(harmonize_request())))
 
 
 def test_client_in_flatpak_uses_a_running_engine_only(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,10 +260,10 @@ def test_client_in_flatpak_uses_a_running_engine_only(folder: Path, monkeypatch:
 
 def test_idle_engine_ends(folder: Path) -> None:
     engine = EngineClient([*SERVE, "--idle-minutes", "0.005"], folder)
-    assert engine.harmonize(harmonize_request()).confidence > 0  # takes longer than 0.3 seconds
+    assert engine.request(harmonize_request()).confidence > 0  # takes longer than 0.3 seconds
     assert is_unlocked(folder / ENGINE_LOCK, 30)
     assert not (folder / RUNNING).exists()
-    assert engine.harmonize(harmonize_request()).confidence > 0
+    assert engine.request(harmonize_request()).confidence > 0
 
 
 def test_idle_minutes_is_a_setting(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,7 +283,7 @@ def test_workspace_of_a_killed_client_is_removed(engine: EngineClient, shared_fo
     script = (
         "import sys\nfrom gimp_bridge.client import EngineClient\nfrom gimp_bridge import strip_messages\n"
         "engine = EngineClient(sys.argv[1:])\n"
-        "engine._call(strip_messages.OpenWorkspace(size=1 << 20), strip_messages.WorkspaceOpened, None)\n"
+        "engine.request(strip_messages.OpenWorkspace(size=1 << 20))\n"
         "print('open', flush=True)\nsys.stdin.read()\n"
     )
     command = [sys.executable, "-c", script, *SERVE]
@@ -314,10 +314,10 @@ def test_cancel_ends_a_call_while_the_engine_is_busy(folder: Path) -> None:
     thread = threading.Thread(target=cancel)
     thread.start()
     with pytest.raises(CancelledError):
-        engine.harmonize(harmonize_request(), act)
+        engine.request(harmonize_request(), act)
     thread.join()
     assert engine.status().state in ("starting", "ready")
-    assert engine.harmonize(harmonize_request()).confidence > 0
+    assert engine.request(harmonize_request()).confidence > 0
 
 
 def test_exception_of_the_progress_callback_cancels_the_call(engine: EngineClient, shared_folder: Path) -> None:
@@ -330,12 +330,12 @@ def test_exception_of_the_progress_callback_cancels_the_call(engine: EngineClien
     with pytest.raises(KeyboardInterrupt):
         engine.render(found, layout, constant_source(bytes(4), layout), lambda *_: None, progress=stop)
     wait_until(lambda: not list(shared_folder.glob("*.pixels")))
-    assert engine.harmonize(harmonize_request()).confidence > 0
+    assert engine.request(harmonize_request()).confidence > 0
 
 
 def test_cancel_without_a_call(engine: EngineClient) -> None:
     engine.cancel()
-    engine.harmonize(harmonize_request())
+    engine.request(harmonize_request())
     engine.cancel()
     time.sleep(0.1)
-    assert engine.harmonize(harmonize_request()).confidence > 0
+    assert engine.request(harmonize_request()).confidence > 0

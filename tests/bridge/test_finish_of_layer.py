@@ -48,7 +48,7 @@ def measure(
 ) -> finish_messages.FinishMeasured:
     half = visible[::2, ::2], layer[::2, ::2, 3]
     size: dict[str, Any] = {"width": WIDTH // 2, "height": HEIGHT // 2, "full_width": WIDTH}
-    corners = engine.place_windows(PlaceWindows(**size, full_height=HEIGHT, mask=half[1].tobytes()))
+    corners = engine.request(PlaceWindows(**size, full_height=HEIGHT, mask=half[1].tobytes())).positions
     assert 2 <= len(corners) <= finish_messages.MAX_FINISH_WINDOWS
     padded = np.pad(np.dstack([visible, np.full((HEIGHT, WIDTH), 255, np.uint8)]), [(0, 99), (0, 99), (0, 0)])
     alpha = np.pad(layer[..., 3], [(0, 99), (0, 99)])
@@ -62,7 +62,7 @@ def measure(
         color_map=COLOR_MAP.to_json(),
         light=True,
     )
-    return engine.measure_finish(request)
+    return engine.request(request)
 
 
 def test_windows_have_the_size_of_the_engines() -> None:

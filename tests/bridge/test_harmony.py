@@ -30,8 +30,8 @@ def test_scores_are_those_of_the_detector(tmp_path: Path) -> None:
         width=WIDTH, height=HEIGHT, before=request.before, after=request.after, mask=b"\xff" * mask.size
     )
     with replaced(engine.models_cache, "detector", lambda _: detector):
-        found = engine.score_harmony(request)
+        found = engine.request(request)
         with pytest.raises(MaskError):
-            engine.score_harmony(whole)
+            engine.request(whole)
     assert [found.before, found.after] == pytest.approx(expected, abs=1e-6)
     assert found.before != found.after

@@ -120,7 +120,8 @@ def test_strip_beyond_the_workspace_is_refused(engine: EngineClient, shared_fold
     channel = connect(shared_folder)
     strip = Strip(offset=0, width=64, rows=64)
     identity = IDENTITY.to_json()
-    for number, each in enumerate((OpenWorkspace(size=4096), Render(color_map=identity, strip=strip))):
+    requests: list[protocol.Message] = [OpenWorkspace(size=4096), Render(color_map=identity, strip=strip)]
+    for number, each in enumerate(requests):
         channel.send(number, each)
     responses: dict[int, protocol.Message] = {}
     while len(responses) < 2:
@@ -136,7 +137,7 @@ def test_strip_beyond_the_workspace_is_refused(engine: EngineClient, shared_fold
 def test_render_without_a_workspace_is_refused(engine: EngineClient) -> None:
     strip = Strip(offset=0, width=1, rows=1)
     request = Render(color_map=IDENTITY.to_json(), strip=strip)
-    error = failure(lambda: engine._call(request, protocol.Done, None))
+    error = failure(lambda: engine.request(request))
     assert (error.code, str(error)) == ("engine.request", "Unexpected request “render” (is a workspace open?).")
 
 
@@ -182,7 +183,7 @@ def test_impostor_receives_no_request(folder: Path) -> None:
         thread.start()
         running = {"address": str(folder / "socket"), "key": "11" * 32, "process": 1}
         (folder / RUNNING).write_text(json.dumps(running))
-        assert failure(lambda: EngineClient(SERVE, folder).harmonize(harmonize_request())).code == "bridge.impostor"
+        assert failure(lambda: EngineClient(SERVE, folder).request(harmonize_request())).code == "bridge.impostor"
         thread.join()
     assert len(b"".join(received)) == 4 + 44 + 4 + 32
 

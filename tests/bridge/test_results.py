@@ -19,6 +19,7 @@ from gimp_bridge.client import EngineClient
 from gimp_bridge.color_messages import Adjust, AdjustResult
 from gimp_bridge.layer_pixels import NativeFormat, PixelLayout, PixelSource, ReadRows
 from gimp_bridge.mask_messages import SelectSubject
+from gimp_bridge.protocol import ModelsRequest
 from gimp_bridge.strip_messages import Depth
 from s2am_common.errors import EngineError, NoSubjectError, NothingFoundError
 from s2am_engine import Harmonizer, HarmonizeResult, Sliders
@@ -65,7 +66,7 @@ def assert_same_map(received: dict[str, Any], expected: ColorMap) -> None:
 
 
 def test_harmonize_returns_the_engines_map(engine: EngineClient, expected: HarmonizeResult[NDArray[Any]]) -> None:
-    found = engine.harmonize(harmonize_request())
+    found = engine.request(harmonize_request())
     assert_same_map(found.color_map, expected.color_map)
     assert found.confidence == pytest.approx(expected.confidence, abs=1e-4)
     assert found.mask == composite(HEIGHT, WIDTH)[1].tobytes()
@@ -78,9 +79,9 @@ def test_harmonize_ignores_transparent_pixels(engine: EngineClient) -> None:
     alpha[:, :20] = 0
     other = pixels.copy()
     other[:, :20] = (255, 0, 255)
-    maps = [engine.harmonize(harmonize_request(each, alpha)).color_map for each in (pixels, other)]
+    maps = [engine.request(harmonize_request(each, alpha)).color_map for each in (pixels, other)]
     assert maps[0] == maps[1]
-    assert maps[0] != engine.harmonize(harmonize_request(other)).color_map
+    assert maps[0] != engine.request(harmonize_request(other)).color_map
 
 
 def test_adjust_applies_sliders_as_the_engine(engine: EngineClient, expected: HarmonizeResult[NDArray[Any]]) -> None:
@@ -90,19 +91,19 @@ def test_adjust_applies_sliders_as_the_engine(engine: EngineClient, expected: Ha
 
 
 def test_adjust_fits_no_effect_without_samples(engine: EngineClient) -> None:
-    found = engine.harmonize(harmonize_request())
-    adjusted = engine.adjust(Adjust(color_map=found.color_map))
+    found = engine.request(harmonize_request())
+    adjusted = engine.request(Adjust(color_map=found.color_map))
     assert (adjusted.effect, adjusted.matrix) == (None, ())
 
 
 def test_adjust_refuses_a_damaged_map(engine: EngineClient) -> None:
-    assert isinstance(failure(lambda: engine.adjust(Adjust(color_map={"format": "other"}))), EngineError)
+    assert isinstance(failure(lambda: engine.request(Adjust(color_map={"format": "other"}))), EngineError)
 
 
 def test_harmonize_uses_the_named_model(engine: EngineClient) -> None:
-    other = engine.harmonize(harmonize_request(model="reinhard"))
-    assert other.color_map != engine.harmonize(harmonize_request()).color_map
-    assert "no-such-model" in str(failure(lambda: engine.harmonize(harmonize_request(model="no-such-model"))))
+    other = engine.request(harmonize_request(model="reinhard"))
+    assert other.color_map != engine.request(harmonize_request()).color_map
+    assert "no-such-model" in str(failure(lambda: engine.request(harmonize_request(model="no-such-model"))))
 
 
 # -- effects
@@ -129,8 +130,8 @@ def soft_request() -> Any:
 
 def test_adjust_fits_the_effect_with_the_weights_of_the_mask(engine: EngineClient) -> None:
     """The fit equals the weighted one, and is better than the unweighted one where the mask is solid."""
-    found = engine.harmonize(soft_request())
-    adjusted = engine.adjust(Adjust(color_map=found.color_map, samples=found.samples))
+    found = engine.request(soft_request())
+    adjusted = engine.request(Adjust(color_map=found.color_map, samples=found.samples))
     matrix = linear_matrix(adjusted)
     table = np.frombuffer(found.samples, np.uint8).reshape(-1, 4) / np.float32(255)
     colors, weights = table[:, :3], table[:, 3]
@@ -145,8 +146,8 @@ def test_adjust_fits_the_effect_with_the_weights_of_the_mask(engine: EngineClien
 
 
 def test_adjust_reports_the_effects_error(engine: EngineClient) -> None:
-    found = engine.harmonize(harmonize_request())
-    adjusted = engine.adjust(Adjust(color_map=found.color_map, samples=found.samples))
+    found = engine.request(harmonize_request())
+    adjusted = engine.request(Adjust(color_map=found.color_map, samples=found.samples))
     pixels, mask = composite(HEIGHT, WIDTH)
     inside, weights = pixels[mask > 0] / np.float32(255), mask[mask > 0]
     wanted = ColorMap.from_json(adjusted.color_map)(inside).clip(0, 1)
@@ -158,7 +159,7 @@ def test_adjust_reports_the_effects_error(engine: EngineClient) -> None:
     effect = ColorMap.from_json(adjusted.effect)
     assert rmse(effect(inside).clip(0, 1)) == pytest.approx(adjusted.rmse, rel=1e-3)
     assert adjusted.rmse < rmse(inside) / 4
-    neutral = engine.adjust(Adjust(color_map=found.color_map, sliders={"strength": 0}, samples=found.samples))
+    neutral = engine.request(Adjust(color_map=found.color_map, sliders={"strength": 0}, samples=found.samples))
     assert neutral.rmse == pytest.approx(0, abs=0.01)
 
 
@@ -169,20 +170,20 @@ def test_harmonize_predicts_the_mask_of_a_flat_image(engine: EngineClient) -> No
     pixels, _ = composite(HEIGHT, WIDTH)
     full = bytes([255]) * (WIDTH * HEIGHT)
     request = harmonize_request(layer_alpha=full, mask_source="layer-or-predicted", likeliest=True)
-    found = engine.harmonize(request)
+    found = engine.request(request)
     expected = Detector(device="cpu").detect(pixels, likeliest=True)
     mask = np.frombuffer(found.mask, np.uint8).reshape(HEIGHT, WIDTH)
     assert found.mask_predicted
     assert np.abs(mask.astype(int) - expected.mask).max() <= 2
     again = harmonize_request(layer_alpha=full, mask_source="layer-or-predicted", predicted=found.mask)
-    assert engine.harmonize(again).color_map == found.color_map
+    assert engine.request(again).color_map == found.color_map
 
 
 def test_harmonize_reports_that_no_mask_is_found(engine: EngineClient) -> None:
     flat = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
     full = bytes([255]) * (WIDTH * HEIGHT)
     request = harmonize_request(flat, layer_alpha=full, mask_source="predicted")
-    assert isinstance(failure(lambda: engine.harmonize(request)), NothingFoundError)
+    assert isinstance(failure(lambda: engine.request(request)), NothingFoundError)
 
 
 # -- rendering
@@ -269,8 +270,8 @@ def test_render_one_pixel(engine: EngineClient) -> None:
 
 
 def test_render_effect_matrix(engine: EngineClient) -> None:
-    found = engine.harmonize(harmonize_request())
-    adjusted = engine.adjust(Adjust(color_map=found.color_map, samples=found.samples))
+    found = engine.request(harmonize_request())
+    adjusted = engine.request(Adjust(color_map=found.color_map, samples=found.samples))
     assert adjusted.effect is not None
     rgba = np.random.default_rng(4).integers(0, 256, (30, 20, 4)).astype(np.uint8)
     rgba[..., 3] = 255
@@ -315,7 +316,7 @@ def test_select_subject_gives_mask_and_confidence(engine: EngineClient) -> None:
     pixels = np.ascontiguousarray(skimage.data.astronaut()[::2, ::2])
     alpha = np.full((256, 256), 255, np.uint8)
     alpha[128:] = 0
-    found = engine.select_subject(SelectSubject(width=256, height=256, pixels=rgba_of(pixels, alpha)))
+    found = engine.request(SelectSubject(width=256, height=256, pixels=rgba_of(pixels, alpha)))
     mask = np.frombuffer(found.mask, np.uint8).reshape(256, 256)
     assert (mask[57, 107], mask[20, 170]) == (255, 0)  # her face, and the wall behind her
     assert not mask[128:].any()
@@ -327,7 +328,7 @@ def test_select_subject_reports_that_there_is_none(engine: EngineClient) -> None
     surface = np.repeat(skimage.data.gravel()[::2, ::2, None], 3, axis=2)
     request = SelectSubject(width=256, height=256, pixels=rgba_of(surface))
     with pytest.raises(NoSubjectError, match="no clear subject") as caught:
-        engine.select_subject(request)
+        engine.request(request)
     assert caught.value.code == "subject.not-found"
 
 
@@ -335,7 +336,7 @@ def test_select_subject_reports_that_there_is_none(engine: EngineClient) -> None
 
 
 def test_models_lists_the_default_first(engine: EngineClient) -> None:
-    models = engine.models()
+    models = engine.request(ModelsRequest()).models
     assert models[0].name == DEFAULT_MODEL
     assert [(each.name, each.bundled) for each in models if each.bundled] == [
         (each.card.name, True) for each in list_models() if each.bundled and each.card.recolors
@@ -355,20 +356,20 @@ def test_model_cache_reloads_a_personal_model_with_new_weights(
         card = json.loads((BUNDLED / f"{like}.json").read_bytes()) | {"name": "mine"}
         shutil.copy(BUNDLED / f"{like}.safetensors", models / "mine.safetensors")
         (models / "mine.json").write_text(json.dumps(card))
-        found = engine.harmonize(harmonize_request(model="mine"))
-        assert found.color_map == engine.harmonize(harmonize_request(model=like)).color_map
-    assert [each.name for each in engine.models() if not each.bundled] == ["mine"]
+        found = engine.request(harmonize_request(model="mine"))
+        assert found.color_map == engine.request(harmonize_request(model=like)).color_map
+    assert [each.name for each in engine.request(ModelsRequest()).models if not each.bundled] == ["mine"]
 
 
 def test_status_names_state_and_device(engine: EngineClient) -> None:
-    engine.harmonize(harmonize_request())
+    engine.request(harmonize_request())
     status = engine.status()
     assert (status.state, status.text, status.device) == ("ready", "ready on the CPU", "cpu")
 
 
 def test_progress_reports_steps_and_fractions(engine: EngineClient) -> None:
     progress = RecordedProgress()
-    engine.harmonize(harmonize_request(), progress)
+    engine.request(harmonize_request(), progress)
     assert "Analyzing the image" in progress.texts
     fractions: list[float | None] = []
     rgba = np.zeros((2000, 2000, 4), np.uint8)

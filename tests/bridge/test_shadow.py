@@ -77,7 +77,7 @@ def test_shadow_outside_the_canvas_is_empty(tmp_path: Path) -> None:
 
 
 def test_engine_process_renders_shadows(engine: EngineClient) -> None:
-    values = engine.estimate_shadow(estimate_request())
+    values = engine.request(estimate_request())
     _, mask = composite(HEIGHT, WIDTH)
     request = RenderShadow(
         width=WIDTH, height=HEIGHT, left=0, top=0, canvas_width=WIDTH, canvas_height=HEIGHT,

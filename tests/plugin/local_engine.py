@@ -18,8 +18,8 @@ from gimp_bridge import protocol
 from gimp_bridge.client import EngineClient
 from gimp_bridge.engine_session import EngineSession, PendingRequest
 from gimp_bridge.message_encoding import decode_message, encode_message
-from gimp_bridge.protocol import Message
-from gimp_bridge.request_channel import ProgressCallback
+from gimp_bridge.protocol import Message, Request, ResponseT
+from gimp_bridge.request_channel import ProgressCallback, RequestChannel, SentRequest
 from s2am_common.errors import EngineError, NoSubjectError, NothingFoundError
 from s2am_engine.color.map import Curves
 
@@ -87,18 +87,19 @@ class LocalModels:
         return SimpleNamespace(mask=found.mask, confidence=self.confidence, is_certain=self.certain, model="subject")
 
 
-class LocalRequests:
+class LocalRequests(RequestChannel):
     """Executes each request immediately."""
 
     def __init__(self, folder: Path, models: LocalModels) -> None:
-        self._numbers = itertools.count(1)
+        channel: Any = SimpleNamespace(send=lambda *_: None, close=lambda: None)
+        super().__init__(channel, 0, itertools.count(1))
         self._responses: dict[int, Message] = {}
-        self.channel: Any = SimpleNamespace(send=lambda *_: None, close=lambda: None)
         self.session = EngineSession(self.channel, models, folder, lambda: None)  # type: ignore[arg-type]
         self.sent: list[Message] = []
 
-    def send(self, request: Message) -> int:
-        number = next(self._numbers)
+    def send(self, request: Request[ResponseT]) -> SentRequest[ResponseT]:
+        sent = super().send(request)
+        number = sent.number
         _, received = decode_message(encode_message(number, request))
         self.sent.append(received)
         pending = PendingRequest(number, received, self.channel)
@@ -109,14 +110,14 @@ class LocalRequests:
             self._responses[number] = protocol.ModelList(models=infos)
         else:
             self._responses[number] = self.session._response(pending)
-        return number
+        return sent
 
-    def wait_for(self, number: int, kind: type[Any], progress: ProgressCallback) -> Any:
+    def wait_for(self, sent: SentRequest[ResponseT], progress: ProgressCallback) -> ResponseT:
         progress(protocol.ProgressUpdate(text="Working"))
-        _, response = decode_message(encode_message(number, self._responses.pop(number)))
+        _, response = decode_message(encode_message(sent.number, self._responses.pop(sent.number)))
         if isinstance(response, protocol.Failed):
             raise response.error()
-        assert isinstance(response, kind)
+        assert isinstance(response, sent.response)
         return response
 
     def abandon(self) -> None:

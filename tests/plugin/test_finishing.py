@@ -61,7 +61,7 @@ def finished(
 ) -> NDArray[Any]:
     """Return a whole layer as the engine finishes it, for the last measurement."""
     request = next(each for each in reversed(engine.sent) if isinstance(each, MeasureFinish))
-    measured = engine.measure_finish(request).measured
+    measured = engine.request(request).measured
     around = Surroundings.from_json(measured["surroundings"])
     shading = Shading.from_json(measured["shading"])
     finisher = Finisher(Finish(**sliders), FinishMeasurement.from_json(measured["measurement"]), around, shading)
@@ -120,7 +120,7 @@ def test_matching_values_are_measured_applied_and_kept(photo: Image, engine: Loc
     before = pixels_of(layer)
     harmonize(photo, engine, layer, finish=MATCHED)
     request = next(each for each in engine.sent if isinstance(each, MeasureFinish))
-    automatic = engine.measure_finish(request).automatic
+    automatic = engine.request(request).automatic
     assert automatic["grain"] > 2
     np.testing.assert_array_equal(pixels_of(photo.layers[0]), finished(engine, before, VALUES | automatic))
     stored = {name: value for name, value in metadata_of(photo.layers[0]).items() if name != "version"}

@@ -103,7 +103,7 @@ def test_run_reports_cancel(plugin: Any, image: Image, engine: LocalEngine, monk
     def cancel(*_: object) -> None:
         raise CancelledError("Canceled.")
 
-    monkeypatch.setattr(engine, "harmonize", cancel)
+    monkeypatch.setattr(engine, "request", cancel)
     assert call(plugin, image) == (PDBStatusType.CANCEL, "")
     assert engine.closed
 

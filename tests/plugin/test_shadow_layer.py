@@ -56,7 +56,7 @@ def test_shadow_lies_below_the_layer_in_the_same_undo_step(image: Image, engine:
     shadow: Any = image.layers[-2]
     assert (shadow.mode, shadow.visible) == (LayerMode.MULTIPLY, True)
     assert (shadow.blend_space, shadow.composite_space) == (LayerColorSpace.RGB_PERCEPTUAL,) * 2
-    color = engine.estimate_shadow(next(each for each in engine.sent if isinstance(each, EstimateShadow))).color
+    color = engine.request(next(each for each in engine.sent if isinstance(each, EstimateShadow))).color
     silhouette = np.rint(ALPHA / 255 * weights).astype(np.uint8)
     expected = expected_opacity(silhouette, Shadow(**CAST.sliders, color=color))  # type: ignore[arg-type]
     found = on_canvas(shadow)

@@ -285,7 +285,7 @@ def request_subject(engine: EngineClient, composite: LayerComposite, progress: P
     assert composite.stack is not None
     window, pixels = composite.window, composite.stack.layer
     request = SelectSubject(width=window.columns, height=window.rows, pixels=pixels)
-    return engine.select_subject(request, progress).mask
+    return engine.request(request, progress).mask
 
 
 def lacks_mask(image: HostImage, layer: HostLayer) -> bool:
@@ -320,7 +320,7 @@ def predict_color_map(
         S2AMError: other errors of the engine.
     """
     try:
-        return engine.harmonize(composite.request(model, likeliest=likeliest, predicted=predicted), progress)
+        return engine.request(composite.request(model, likeliest=likeliest, predicted=predicted), progress)
     except MaskError as error:
         if error.code == "mask.empty":
             failed = messages.empty if composite.is_empty else messages.outside

@@ -103,7 +103,7 @@ class FinishMeter:
                 sharpness=sharpness,
                 light=light,
             )
-            self._last = wanted, engine.measure_finish(request, progress)
+            self._last = wanted, engine.request(request, progress)
         response = self._last[1]
         return MeasuredLayer(chosen.resolved(response.automatic), response, (window.area.x, window.area.y))
 
@@ -121,7 +121,8 @@ def find_windows(
         full_width=window.area.width,
         full_height=window.area.height,
     )
-    return [(window.area.x + x, window.area.y + y) for x, y in engine.place_windows(request, progress)]
+    positions = engine.request(request, progress).positions
+    return [(window.area.x + x, window.area.y + y) for x, y in positions]
 
 
 SampleSteps = Generator[None, None, FinishSample]

@@ -187,7 +187,7 @@ class HarmonizeRun:
         check_shadow(layer, result, settings)
         samples = result.samples if settings.result == "effect" else b""
         adjust = Adjust(color_map=result.color_map, sliders=settings.sliders, samples=samples)
-        adjusted = self.engine.adjust(adjust, self.progress)
+        adjusted = self.engine.request(adjust, self.progress)
         self.stopwatch.lap("predicting")
         mask = WindowMask(result.mask, composite.window) if result.mask_predicted else None
         subject = WindowMask(composite.subject, composite.window) if composite.subject else None

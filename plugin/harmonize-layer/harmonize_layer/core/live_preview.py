@@ -372,6 +372,4 @@ class LivePreview:
             if self._harmony.is_current(shown):
                 self._view.show_notes(shown.notes_with(scores))
 
-        self._requests.submit(
-            lambda engine, _: engine.score_harmony(shown.request()), done, log_missing_score, key="harmony"
-        )
+        self._requests.submit(lambda engine, _: engine.request(shown.request()), done, log_missing_score, key="harmony")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gimp_bridge.background_queue import BackgroundQueue
 from gimp_bridge.client import EngineClient
-from gimp_bridge.protocol import ModelInfo, ProgressUpdate
+from gimp_bridge.protocol import ModelInfo, ModelsRequest, ProgressUpdate
 from gimp_bridge.request_channel import ProgressCallback
 from harmonize_layer.core.batch import HarmonizeBatch
 from harmonize_layer.core.composite import PredictedComposite
@@ -67,7 +67,7 @@ class DialogPresenter:
 
         def list_models(engine: EngineClient, report: ProgressCallback) -> tuple[ModelInfo, ...]:
             report(ProgressUpdate(text=engine.status(report).text))
-            return engine.models(report)
+            return engine.request(ModelsRequest(), report).models
 
         def done(models: tuple[ModelInfo, ...]) -> None:
             self._models = models

@@ -64,7 +64,7 @@ class PreviewJob:
         composite, result = self.predicted.composite, self.predicted.result
         samples = result.samples if settings.result == "effect" else b""
         request = Adjust(color_map=result.color_map, sliders=settings.sliders, samples=samples)
-        adjusted = engine.adjust(request)
+        adjusted = engine.request(request)
         finish = self.meter.measure(engine, settings.finish, adjusted.color_map, report) if self.meter else None
 
         def finish_of(window: Window) -> LayerFinish | None:

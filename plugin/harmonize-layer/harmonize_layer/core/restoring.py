@@ -38,7 +38,7 @@ def restore_effects(image: HostImage, engine: EngineClient, progress: ProgressCa
         metadata = load_metadata(layer)
         if metadata and lacks_effect(layer):
             request = Adjust(color_map=metadata.color_map, samples=_sample_colors(layer))
-            missing.append((layer, effect_gains(layer, engine.adjust(request, progress).matrix)))
+            missing.append((layer, effect_gains(layer, engine.request(request, progress).matrix)))
     if missing:
         with image.undo_group(), image.selected(None, None):
             for layer, gains in missing:

@@ -66,7 +66,7 @@ def request_shadow_values(engine: EngineClient, composite: LayerComposite, progr
     Raises:
         S2AMError: the engine failed.
     """
-    return engine.estimate_shadow(
+    return engine.request(
         EstimateShadow(
             width=composite.window.columns,
             height=composite.window.rows,
