@@ -37,6 +37,7 @@ from s2am_engine.image.arrays import bounding_box, full_scale
 from s2am_engine.types import Floats, FractionCallback, Mask, Pixels
 
 _BLOCK_ROWS, _BLOCK_COLUMNS = 128, 192  # smaller blocks take more time, larger ones more memory
+_UNDIVIDED = 160_000  # pixels that are one block: such as tiles of the editor, which several threads finish
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,6 +219,9 @@ class _FinishJob:
     def _blocks(self) -> Iterator[BlockPart]:
         """Yield the blocks, row after row."""
         left, top, right, bottom = self.box
+        if (bottom - top) * (right - left) <= _UNDIVIDED:
+            yield slice(top, bottom), slice(left, right)
+            return
         height, width = (max(side, self.finisher.reach) for side in (_BLOCK_ROWS, _BLOCK_COLUMNS))
         for row in range(top, bottom, height):
             for column in range(left, right, width):

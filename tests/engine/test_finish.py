@@ -291,6 +291,7 @@ def test_finish_does_not_depend_on_blocks_or_strips(finish: Finish, monkeypatch:
     pixels, mask, _ = noisy(3, 3)
     finisher = Finisher(finish, measured(pixels, mask), Surroundings.measure(pixels, mask))
     whole = pixels.copy()
+    monkeypatch.setattr(finisher_module, "_UNDIVIDED", 0)
     for name in BLOCK_SIZES:
         monkeypatch.setattr(finisher_module, name, 10_000)
     finisher.apply(whole, mask)
@@ -346,6 +347,7 @@ def test_reduced_noise_does_not_depend_on_blocks_or_origins(monkeypatch: pytest.
         pixels, mask, _ = noisy(6, 0.5, correlation=correlation)
         finisher = Finisher(Finish(grain=grain), measured(pixels, mask))
         found = []
+        monkeypatch.setattr(finisher_module, "_UNDIVIDED", 0)
         for size in (10_000, 45):
             for name in BLOCK_SIZES:
                 monkeypatch.setattr(finisher_module, name, size)

@@ -76,6 +76,7 @@ def test_light_does_not_depend_on_blocks(monkeypatch: pytest.MonkeyPatch) -> Non
     (pixels, mask), finisher = picture(), finisher_of(shading())
     assert finisher.reach == 0
     results = []
+    monkeypatch.setattr(finisher_module, "_UNDIVIDED", 0)
     for size in (10_000, 41):
         for name in ("_BLOCK_ROWS", "_BLOCK_COLUMNS"):
             monkeypatch.setattr(finisher_module, name, size)
