@@ -20,6 +20,11 @@ def default_output(like: Path, stem: str, ending: str = "-harmonized") -> Path:
     return like.with_name(f"{stem}{ending}{suffix}")
 
 
+def default_mask_output(like: Path) -> Path:
+    """Return the path of a mask next to its image."""
+    return like.with_name(f"{like.stem}-mask{PNG.suffix}")
+
+
 def unused_path(path: Path) -> Path:
     """Return a path where no file is: the given one, else NAME-2, NAME-3 and so on.
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from s2am_common.errors import ImageError, MaskError
-from s2am_common.image_formats import IMAGE_FORMATS, IMAGE_SUFFIXES
+from s2am_common.image_formats import IMAGE_FORMATS, WRITABLE_SUFFIXES
 from s2am_common.path_checks import file_exists, is_folder
 from s2am_engine.batch import BatchEvent, BatchItem, plan_batch, run_batch
 from s2am_engine.cli.mask_options import add_edge_sliders, add_invert_mask, add_mask_meaning, given_edges, mask_meaning
-from s2am_engine.cli.outputs import ask_to_replace, choose_output
+from s2am_engine.cli.outputs import ask_to_replace, check_named_output, choose_output
 from s2am_engine.cli.terminal import (
     CommandSpec,
     UsageError,
@@ -52,7 +52,7 @@ from s2am_engine.image.masks import MASK_SUFFIXES, mask_image
 from s2am_engine.image.paste import limit_alpha
 from s2am_engine.mask_files import find_mask_file
 from s2am_engine.models import downloads, model_store
-from s2am_engine.outputs import default_output
+from s2am_engine.outputs import default_mask_output, default_output
 
 if TYPE_CHECKING:
     from s2am_engine.cli.training_benchmark import TrainingSpeed
@@ -88,7 +88,7 @@ def add_harmonize_arguments(parser: argparse.ArgumentParser) -> None:
     add_mask_meaning(parser)
     about = "upper left corner of the layer on the background (default: centered; may be negative)"
     parser.add_argument("--at", type=position, metavar="X,Y", help=about)
-    parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="output file, or folder for a folder")
+    parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="output file or folder")
     about = "one to twenty photographs to whose look the foreground is matched; the background counts as one more"
     parser.add_argument("--reference", type=Path, nargs="+", action="extend", metavar="PHOTO", help=about)
     add_model_option(parser)
@@ -185,7 +185,7 @@ def choose_outputs(options: argparse.Namespace, inputs: Sequence[Path]) -> Path:
         FileError: a file cannot be written, or is to be kept.
     """
     default = default_output(options.background or options.composite, options.composite.stem)
-    output = choose_output(options.output, default, inputs=inputs, suffixes=IMAGE_SUFFIXES)
+    output = choose_output(options.output, default, inputs=inputs, suffixes=WRITABLE_SUFFIXES)
     taken = {output.resolve(): "-o"}
     for option, suffixes in FURTHER_OUTPUTS.items():
         path: Path | None = getattr(options, option.removeprefix("--").replace("-", "_"))
@@ -193,7 +193,7 @@ def choose_outputs(options: argparse.Namespace, inputs: Sequence[Path]) -> Path:
             if other := taken.get(path.resolve()):
                 raise UsageError(f"{option} and {other} name the same file")
             taken[path.resolve()] = option
-            choose_output(path, path, inputs=inputs, suffixes=suffixes)
+            check_named_output(path, inputs=inputs, suffixes=suffixes)
     return output
 
 
@@ -237,7 +237,7 @@ def harmonize_folder(options: argparse.Namespace, files: FileHarmonizer) -> int:
 def add_detect_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `s2am detect`."""
     parser.add_argument("composite", type=Path, metavar="COMPOSITE")
-    about = "output file (default: COMPOSITE-mask.png, or a free name, next to the composite)"
+    about = "output file or folder (default: COMPOSITE-mask.png, or a free name, next to the composite)"
     parser.add_argument("-o", "--output", type=Path, metavar="MASK", help=about)
     about = "write the likeliest region also if the model considers the image not to be a composite"
     parser.add_argument("--likeliest", action="store_true", help=about)
@@ -250,8 +250,8 @@ def add_detect_arguments(parser: argparse.ArgumentParser) -> None:
 def run_detect(options: argparse.Namespace) -> int:
     """Run `s2am detect`."""
     source: Path = options.composite
-    default = source.with_name(f"{source.stem}-mask.png")
-    output = choose_output(options.output, default, inputs=[source], suffixes=IMAGE_SUFFIXES)
+    default = default_mask_output(source)
+    output = choose_output(options.output, default, inputs=[source], suffixes=WRITABLE_SUFFIXES)
 
     def detect(image: ImageData) -> tuple[Detection, str]:
         from s2am_engine.inference.detector import Detector  # imports PyTorch
@@ -303,7 +303,10 @@ def write_predicted_mask(
 def add_cutout_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `s2am cutout`."""
     parser.add_argument("photo", type=Path, metavar="PHOTO")
-    about = "output file (default: PHOTO-cutout.png, or PHOTO-mask.png, or a free name, next to the photograph)"
+    about = (
+        "output file or folder (default: PHOTO-cutout, as PNG or in the format of a TIFF or WebP file, or "
+        "PHOTO-mask.png, or a free name, next to the photograph)"
+    )
     parser.add_argument("-o", "--output", type=Path, metavar="OUT", help=about)
     parser.add_argument("--mask-only", action="store_true", help="write the mask, white = subject, not the cutout")
     about = "select the likeliest subject also if the photograph has no clear one"
@@ -319,8 +322,8 @@ def add_cutout_arguments(parser: argparse.ArgumentParser) -> None:
 def run_cutout(options: argparse.Namespace) -> int:
     """Run `s2am cutout`."""
     source: Path = options.photo
-    default = source.with_name(f"{source.stem}-{'mask' if options.mask_only else 'cutout'}.png")
-    suffixes = IMAGE_SUFFIXES if options.mask_only else ALPHA_SUFFIXES
+    default = default_mask_output(source) if options.mask_only else default_output(source, source.stem, "-cutout")
+    suffixes = WRITABLE_SUFFIXES if options.mask_only else ALPHA_SUFFIXES
     output = choose_output(options.output, default, inputs=[source], suffixes=suffixes)
 
     def select(image: ImageData) -> tuple[SubjectResult, str]:

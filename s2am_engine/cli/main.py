@@ -16,6 +16,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 import s2am_engine
 from s2am_common import log
@@ -44,6 +45,14 @@ They are found by name, like plug-ins, and import slow modules only when a comma
 """
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser, also of the commands, that reports wrong usage in two lines instead of listing all options."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the error on stderr, and exit with 2."""
+        self.exit(2, f"{self.prog}: error: {message}\nAll options: {self.prog} --help\n")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
@@ -63,7 +72,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         library.addHandler(notes)
     try:
         words = join_negative_numbers(sys.argv[1:] if arguments is None else arguments)
-        return run_command(build_parser().parse_args(words))
+        parser = build_parser()
+        if not words:
+            parser.print_help(sys.stderr)
+            return 2
+        return run_command(parser.parse_args(words))
     finally:
         for library in loggers:
             library.removeHandler(notes)
@@ -135,7 +148,7 @@ def fail_on_path(error: OSError) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(prog="s2am", description="Harmonize pasted foregrounds with their backgrounds.")
+    parser = _Parser(prog="s2am", description="Harmonize pasted foregrounds with their backgrounds.")
     parser.add_argument("--version", action="version", version=f"s2am {s2am_engine.__version__}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:

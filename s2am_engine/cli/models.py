@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from s2am_common.errors import ModelError
-from s2am_engine.cli.outputs import ask_to_replace, choose_output, confirm
+from s2am_engine.cli.outputs import ask_to_replace, check_named_output, confirm
 from s2am_engine.cli.terminal import CommandSpec, Subparsers, byte_progress_bar, json_text
 from s2am_engine.models import deleted_models, downloads, model_files, model_store
+
+ONNX_SUFFIXES = (".onnx",)
+"""Endings of the files of `s2am export`."""
 
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
@@ -172,7 +175,7 @@ def run_export(options: argparse.Namespace) -> int:
     """Run `s2am export`."""
     from s2am_engine.models.onnx_export import export_onnx
 
-    choose_output(options.onnx, options.onnx)
+    check_named_output(options.onnx, suffixes=ONNX_SUFFIXES)
     exported = export_onnx(options.model, options.onnx)
     size = f"{exported.input_size}×{exported.input_size}"
     sentence = f"“{options.model}” was exported to {options.onnx}: it takes images and masks of {size} pixels."

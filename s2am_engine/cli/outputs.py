@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,12 +26,11 @@ def choose_output(
 ) -> Path:
     """Return the file that a command writes, after checking that it can be written.
 
-    Without a name the default is used, or a free name next to it. A file that was named and exists is replaced after a
-    question. Where nobody can be asked, naming it is permission, unless the command has an option for that.
+    Without a name the default is used, or a free name next to it; in a folder that was named, too.
 
     Args:
-        given: the name on the command line, if any.
-        default: the name without one.
+        given: the file or folder on the command line, if any.
+        default: the file without one; its name is used in a folder.
         inputs: files that must not be replaced.
         suffixes: endings that the name may have; empty = any.
         yes: value of the command's option that answers the question; None = it has none.
@@ -38,11 +38,27 @@ def choose_output(
     Raises:
         FileError: it cannot be written, or the person keeps the existing file.
     """
-    output = given or unused_path(default)
+    if given is None:
+        output = unused_path(default)
+    elif os.path.isdir(given):  # noqa: PTH112 (not refused, as by Path.is_dir, where the folder may not be entered)
+        output = unused_path(given / default.name)
+    else:
+        output = given
+    check_named_output(output, inputs=inputs, suffixes=suffixes, yes=yes)
+    return output
+
+
+def check_named_output(
+    output: Path, *, inputs: Sequence[Path] = (), suffixes: Sequence[str] = (), yes: bool | None = None
+) -> None:
+    """Check that a file can be written, and ask before one that exists is replaced.
+
+    Where nobody can be asked, naming it is permission, unless the command has an option for that. Arguments and errors
+    are those of `choose_output`.
+    """
     check_output(output, inputs, suffixes)
     if not yes:
         ask_to_replace([output], without_terminal=yes is None)
-    return output
 
 
 def ask_to_replace(outputs: Sequence[Path], *, without_terminal: bool = True) -> None:

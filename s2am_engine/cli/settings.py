@@ -10,6 +10,8 @@ from s2am_common import settings as user_settings
 from s2am_common.atomic import atomic_write, ensure_folder
 from s2am_common.settings import Settings, load_settings, parse_setting, read_section, settings_text, variable_of
 from s2am_engine.cli.terminal import CommandSpec, UsageError, json_text
+from s2am_engine.inference.devices import choose_device
+from s2am_engine.models.model_store import check_recolors, find_model
 
 
 def add_settings_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +39,8 @@ def change_settings(changes: list[str]) -> None:
 
     Raises:
         UsageError: an unknown setting, or a value that cannot be used.
+        ModelError: there is no such model, or it does not harmonize.
+        DeviceError: this machine has no such device.
         FileError: the file cannot be written.
     """
     path = user_settings.settings_path()
@@ -52,6 +56,10 @@ def change_settings(changes: list[str]) -> None:
             parse_setting(name, text)
         except ValueError as error:
             raise UsageError(f"{change}: {error}") from error
+        if name == "model":
+            check_recolors(find_model(text).card)
+        if name == "device":
+            choose_device(text)
         values[name] = text
     ensure_folder(path.parent)
     with atomic_write(path) as file:

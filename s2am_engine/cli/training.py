@@ -314,9 +314,11 @@ def list_skipped(skipped: Sequence[Skipped]) -> None:
 
 def run_finetune(options: argparse.Namespace) -> int:
     """Run `s2am finetune`."""
+    from s2am_engine.models.model_files import check_name
     from s2am_engine.training.finetune import FineTuneSettings, finetune
 
     use_threads(options.threads)
+    check_name(options.name)
     sheet = choose_output(options.sheet, Path(f"{options.name}-before-after.png"), suffixes=SHEET_SUFFIXES)
     settings = FineTuneSettings(
         options.photos,

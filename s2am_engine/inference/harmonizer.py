@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, overload
 import cv2
 import numpy as np
 
-from s2am_common.errors import ImageError, MaskError, ModelError
+from s2am_common.errors import ImageError, MaskError
 from s2am_common.settings import load_settings
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.color.fit import fit_color_map
@@ -33,7 +33,7 @@ from s2am_engine.inference.references import References
 from s2am_engine.inference.render_sources import FlattenedComposite, PastedLayer, keep_gray
 from s2am_engine.inference.result import FinishValues, HarmonizeResult, RenderSource
 from s2am_engine.models.model_files import read_model_data
-from s2am_engine.models.model_store import default_model, find_model
+from s2am_engine.models.model_store import check_recolors, default_model, find_model
 from s2am_engine.shadow.layer import Silhouette
 from s2am_engine.types import Pixels
 
@@ -83,12 +83,7 @@ class Harmonizer:
             DeviceError: this machine has no such device.
         """
         loaded = read_model_data(model or default_model())
-        if not loaded.card.recolors:
-            raise ModelError(
-                f"Model “{loaded.card.name}” recolors no foreground: choose one that harmonizes.",
-                code="model.detector",
-                model=loaded.card.name,
-            )
+        check_recolors(loaded.card)
         self._set_up(open_runner(loaded, device, runtime), loaded.card.input_size, loaded.card.name)
 
     @classmethod

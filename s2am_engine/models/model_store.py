@@ -180,6 +180,20 @@ def find_model(name: str) -> Model:
     return read_model(find_card(name))
 
 
+def check_recolors(card: Card) -> None:
+    """Check that a model harmonizes.
+
+    Raises:
+        ModelError: it does something else, such as detecting the foreground.
+    """
+    if not card.recolors:
+        raise ModelError(
+            f"Model “{card.name}” recolors no foreground: choose one that harmonizes.",
+            code="model.detector",
+            model=card.name,
+        )
+
+
 def find_card(name: str) -> Path:
     """Return the path of a model's card, which may be damaged.
 

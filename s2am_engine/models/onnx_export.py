@@ -90,8 +90,10 @@ def to_onnx(network: Network, size: int, *, max_batch: int = 1, simplify: bool =
     example = torch.rand(count, 3, size, size), torch.zeros(count, 1, size, size)
     example[1][..., size // 4 : size // 2, size // 4 : size // 2] = 1
     batch = {0: Dim("batch", min=1, max=max_batch)} if max_batch > 1 else {}
+    # Torch warns of its own code, and of each operator of torchvision where that is not installed.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # about torch's own code
+        warnings.simplefilter("ignore", FutureWarning)
         exported = torch.export.export(network, example, dynamic_shapes=(batch, batch))
         program = torch.onnx.export(
             exported, dynamo=True, verbose=False, input_names=INPUTS, output_names=[OUTPUT], optimize=simplify

@@ -192,6 +192,12 @@ def find_pairs(folder: Path, split: str | None = None) -> list[Pair]:
 
 def pairs_below(folder: Path, split: str | None) -> list[Pair]:
     """Return the pairs of a folder of subsets; see `find_pairs`."""
+    if not is_folder(folder):
+        raise FileError(
+            f"{folder} is not a folder: name one with pairs in iHarmony4's layout.",
+            code="file.no-folder",
+            path=str(folder),
+        )
     subsets = subsets_of(folder)
     if not subsets:
         raise TrainingError(

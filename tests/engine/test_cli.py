@@ -284,12 +284,20 @@ def test_harmonize_refuses_bad_input_in_one_sentence_and_writes_no_file(
         "paint composite.png",
     ],
 )
-def test_wrong_usage_exits_with_2_and_prints_the_usage(
+def test_wrong_usage_exits_with_2_and_one_sentence(
     bad_files: Path, capsys: pytest.CaptureFixture[str], call: str
 ) -> None:
     code, _, err = run(capsys, *call.split())
     assert code == 2
-    assert err.startswith("usage: s2am")
+    error, options = err.splitlines()
+    assert ": error: " in error
+    assert options.startswith("All options: s2am ")
+
+
+def test_no_command_prints_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys)
+    assert (code, out) == (2, "")
+    assert "Recolor the foreground of a composite" in err
 
 
 def test_harmonize_names_a_read_only_folder(capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,6 +45,21 @@ def test_settings_refuses_unknown_names_and_values(capsys: pytest.CaptureFixture
     assert not settings.settings_path().exists()
 
 
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ("device=gpu", "There is no device “gpu”"),
+        ("model=nope", "There is no model “nope”"),
+        ("model=dissonance", "recolors no foreground"),
+    ],
+)
+def test_settings_refuses_what_no_command_could_use(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], change: str, sentence: str
+) -> None:
+    assert sentence in failed(tmp_path, run(capsys, "settings", change))
+    assert not settings.settings_path().exists()
+
+
 def test_export_writes_an_onnx_file_that_predicts_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "concord.onnx"
     code, out, _ = run(capsys, "export", "concord", "--onnx", file, "--json")

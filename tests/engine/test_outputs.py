@@ -12,6 +12,7 @@ from PIL import Image
 
 from s2am_common.errors import FileError, ImageFormatError
 from s2am_engine.cli import outputs
+from s2am_engine.image.io import load_image, save_image
 from s2am_engine.outputs import check_output, unused_path
 from tests.engine.pictures import composite
 from tests.engine.test_cli import run
@@ -67,6 +68,32 @@ def test_commands_without_a_name_keep_existing_files(
     assert np.asarray(Image.open(folder / written)).size
 
 
+@pytest.mark.parametrize(
+    ("call", "written"),
+    [
+        ("harmonize composite.png --mask mask.png --model reinhard", "composite-harmonized"),
+        ("detect composite.png --likeliest", "composite-mask"),
+        ("cutout composite.png --likeliest", "composite-cutout"),
+    ],
+)
+def test_a_folder_gets_a_file_of_the_default_name(
+    call: str, written: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "results").mkdir()
+    for name in (f"{written}.png", f"{written}-2.png"):
+        code, out, _ = run(capsys, *call.split(), "-o", "results")
+        assert (code, out.strip()) == (0, f"results/{name}")
+        assert np.asarray(Image.open(folder / "results" / name)).size
+
+
+def test_cutout_of_a_floating_point_image_is_a_tiff_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pixels, _ = composite()
+    save_image(folder / "float.tif", (pixels / 255).astype(np.float32))
+    code, out, _ = run(capsys, "cutout", "float.tif", "--likeliest")
+    assert (code, out.strip()) == (0, "float-cutout.tif")
+    assert load_image(folder / "float-cutout.tif").pixels.dtype == np.float32
+
+
 def test_check_output_leaves_nothing_behind(tmp_path: Path) -> None:
     check_output(tmp_path / "new.png", suffixes=(".png",))
     assert list(tmp_path.iterdir()) == []
@@ -82,6 +109,7 @@ def test_check_output_leaves_nothing_behind(tmp_path: Path) -> None:
     "call",
     [
         "harmonize composite.png --mask mask.png -o new.gif",
+        "harmonize composite.png --mask mask.png -o new.avif",
         "harmonize composite.png --mask mask.png -o missing/new.png",
         "harmonize composite.png --mask mask.png --save-map missing/map.cube",
         "detect composite.png -o missing/mask.png",
@@ -89,6 +117,7 @@ def test_check_output_leaves_nothing_behind(tmp_path: Path) -> None:
         "pairs . --sheet missing/sheet.png",
         "finetune . --name mine --sheet missing/sheet.png",
         "export concord --onnx missing/concord.onnx",
+        "export concord --onnx mask.png",
     ],
 )
 def test_commands_check_their_output_before_the_work(
