@@ -193,7 +193,7 @@ def save_image(
 
     Args:
         path: the file to write or replace.
-        image: an image, or its pixels (H, W, 3), uint8, uint16 or float32 in nominal [0, 1], which are taken for sRGB.
+        image: an image, or its pixels (H, W, 3), uint8, uint16 or float in nominal [0, 1], which are taken for sRGB.
             JPEG omits an alpha channel that is opaque everywhere; metadata are written as far as the format stores
             them.
         quality: of JPEG, 1 to 100 (at full color resolution, 4:4:4); PNG, TIFF and WebP are lossless.
@@ -220,7 +220,7 @@ def saving_image(
     Arguments, the value of the block and exceptions are those of `save_image`.
     """
     if isinstance(image, np.ndarray):
-        image = ImageData(image)
+        image = ImageData(image.astype(np.float32) if np.issubdtype(image.dtype, np.floating) else image)
     _check_image(image)
     info = format_of_suffix(Path(path).suffix)
     write = next((each.write for each in FORMATS if each.info is info), None)

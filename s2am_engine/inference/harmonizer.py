@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-ReferencesLike: TypeAlias = Sequence[ImageLike] | References | None
+ReferencesLike: TypeAlias = "Sequence[ImageLike] | ImageLike | References | None"
 
 LATTICE_SIZE = 9
 LATTICE_WEIGHT = 0.02
@@ -81,6 +81,7 @@ class Harmonizer:
         Raises:
             ModelError: a model that is unknown, damaged, or does not harmonize, or that the runtime cannot run.
             DeviceError: this machine has no such device.
+            ValueError: an unknown runtime.
         """
         loaded = read_model_data(model or default_model())
         check_recolors(loaded.card)

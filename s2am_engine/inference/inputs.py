@@ -91,6 +91,11 @@ def convert_image(image: ImageLike, alpha: Pixels | None = None, profile: bytes 
     return dataclasses.replace(converted, data=data, own_alpha=converted.own_alpha and alpha is None)
 
 
+def is_one_image(value: object) -> bool:
+    """Return True for an image of a supported type, and False for a sequence of them."""
+    return isinstance(value, ImageData | np.ndarray | Image.Image | str | os.PathLike) or is_tensor(value)
+
+
 def _from_array(array: NDArray[Any]) -> ConvertedImage:
     if array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
         raise ImageError(

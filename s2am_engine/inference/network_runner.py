@@ -11,7 +11,7 @@ import logging
 from typing import Protocol
 
 from s2am_common.errors import ModelError
-from s2am_common.settings import load_settings
+from s2am_common.settings import load_settings, parse_setting
 from s2am_engine.inference.devices import CPU, choose_device
 from s2am_engine.models.model_files import ModelData
 from s2am_engine.models.network_graph import find_graph
@@ -61,7 +61,10 @@ def open_runner(model: ModelData, device: str | None = None, runtime: str | None
     Raises:
         ModelError: the weights are of another network, or the runtime cannot run it.
         DeviceError: this machine has no such device.
+        ValueError: an unknown runtime.
     """
+    if runtime:
+        parse_setting("runtime", runtime)
     settings = load_settings()
     chosen, runtime = choose_device(device), runtime or settings.runtime
     graph = find_graph(model.card) if chosen == CPU and runtime != "torch" else None

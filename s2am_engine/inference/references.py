@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from s2am_common.errors import ImageError
 from s2am_common.references import MAX_REFERENCES
-from s2am_engine.inference.inputs import ImageLike, convert_image
+from s2am_engine.inference.inputs import ImageLike, convert_image, is_one_image
 from s2am_engine.inference.network_input import NetworkInput, reduce_image
 from s2am_engine.types import Floats
 
@@ -25,12 +25,12 @@ class References:
 
     @classmethod
     def reduce(
-        cls, photographs: Iterable[ImageLike], size: int, progress: Callable[[int], None] = lambda _: None
+        cls, photographs: Iterable[ImageLike] | ImageLike, size: int, progress: Callable[[int], None] = lambda _: None
     ) -> References:
         """Read and reduce photographs one by one.
 
         Args:
-            photographs: images of any supported type, or paths.
+            photographs: images of any supported type, or paths; or a single one.
             size: N, see `Harmonizer.input_size`.
             progress: called with the number of each photograph, from 1 on, before it is read; may raise to cancel.
 
@@ -39,7 +39,8 @@ class References:
             FileError: a file that cannot be read.
         """
         images = []
-        for number, photograph in enumerate(photographs, start=1):
+        several = [photographs] if is_one_image(photographs) else photographs
+        for number, photograph in enumerate(several, start=1):
             if number > MAX_REFERENCES:
                 raise ImageError(
                     f"There are more than {MAX_REFERENCES} reference photographs: give fewer of them, "

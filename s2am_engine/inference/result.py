@@ -158,11 +158,13 @@ class HarmonizeResult(Generic[ImageT]):
             **values: sliders by name, which replace those of `sliders`.
 
         Raises:
-            ValueError: an unknown slider, one without automatic values, or a value outside its range.
+            ValueError: an unknown slider, one without automatic values, a value outside its range, or a text as finish.
             ModelError: see `predict_shading`.
         """
         if isinstance(finish, Finisher):
             return finish
+        if isinstance(finish, str):
+            raise ValueError(f"a finish has values by name, such as {{'grain': 'auto'}}, and cannot be “{finish}”")
         given: dict[str, Any] = dict(vars(finish) if isinstance(finish, Finish) else finish or {})
         if AUTO not in given.values() and Finish.from_values(given).changes_nothing:
             return None

@@ -468,6 +468,11 @@ def test_render_with_every_stage_keeps_the_background_bit_for_bit(
     np.testing.assert_array_equal(result.render(finish={}), plain)
 
 
+def test_a_text_is_no_finish(harmonizer: Harmonizer) -> None:
+    with pytest.raises(ValueError, match="values by name"):
+        harmonizer(*composite()).render(finish="auto")  # type: ignore[arg-type]
+
+
 def test_paste_finishes_the_layer_and_keeps_background_and_alpha(harmonizer: Harmonizer) -> None:
     clean, mask = scene(240, 360)
     background = ImageData(

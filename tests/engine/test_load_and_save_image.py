@@ -377,7 +377,14 @@ def test_save_image_takes_an_array(tmp_path: Path) -> None:
     np.testing.assert_array_equal(load_image(tmp_path / "array.png").pixels, pixels)
 
 
-@pytest.mark.parametrize("image", [Image.new("RGB", (5, 4)), np.zeros((4, 5), np.uint8), np.zeros((4, 5, 3))])
+@pytest.mark.parametrize("kind", [np.float16, np.float64])
+def test_save_image_takes_the_floats_that_harmonize_returns(tmp_path: Path, kind: type[np.floating[Any]]) -> None:
+    pixels = np.linspace(0, 1, 4 * 5 * 3).reshape(4, 5, 3).astype(kind)
+    save_image(tmp_path / "array.tif", pixels)
+    np.testing.assert_array_equal(load_image(tmp_path / "array.tif").pixels, pixels.astype(np.float32))
+
+
+@pytest.mark.parametrize("image", [Image.new("RGB", (5, 4)), np.zeros((4, 5), np.uint8), np.zeros((4, 5, 3), int)])
 def test_save_image_refuses_other_types_and_shapes(tmp_path: Path, image: Any) -> None:
     with pytest.raises(ImageError):
         save_image(tmp_path / "other.png", image)

@@ -57,6 +57,16 @@ def test_references_give_the_foreground_their_look(harmonizer: Harmonizer, compo
     assert (bright[~inside] == composite[~inside]).all()
 
 
+def test_a_single_reference_needs_no_list(
+    harmonizer: Harmonizer, composite: Bytes, mask: Bytes, tmp_path: Path
+) -> None:
+    photograph, file = tinted(WARM)[0], tmp_path / "reference.png"
+    save_image(file, photograph)
+    expected = harmonizer(composite, mask, references=[photograph]).render()
+    for single in (photograph, file, str(file)):
+        np.testing.assert_array_equal(harmonizer(composite, mask, references=single).render(), expected)
+
+
 def test_references_that_disagree_weaken_the_effect(harmonizer: Harmonizer, composite: Bytes, mask: Bytes) -> None:
     warm, cool = tinted(np.array([1.0, 0.6, 0.25])), tinted(np.array([0.25, 0.6, 1.0]))
     alike = harmonizer(composite, mask, references=[warm[0], warm[0], warm[1]]).confidence

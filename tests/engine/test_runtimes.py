@@ -96,6 +96,11 @@ def test_weights_of_another_network_are_refused() -> None:
         assert caught.value.code == "model.weights"
 
 
+def test_unknown_runtime_is_an_error() -> None:
+    with pytest.raises(ValueError, match="“onx” is not one of auto, onnx, torch"):
+        Harmonizer(runtime="onx")
+
+
 def test_runtime_that_cannot_run_a_model_is_an_error() -> None:
     data = read_model_data("concord")
     data = dataclasses.replace(data, card=dataclasses.replace(data.card, input_size=96))

@@ -169,6 +169,23 @@ def test_apply_keeps_the_dialog_open(remote: Remote, before: Any) -> None:
     remote.wait_until(before, "the picture as it was")
 
 
+def test_apply_after_undo_in_the_image(remote: Remote, before: Any) -> None:
+    dialog = open_dialog(remote.desktop)
+    remote.press("alt+a")
+    remote.desktop.gimp.wait_for(lambda: layer_names(remote.ask("see")) == HARMONIZED, PATIENCE, "the new layer")
+    after = remote.ask("see")
+    remote.desktop.do("windowfocus", remote.desktop.wait_for_window("GIMP$"))
+    remote.press("ctrl+z")
+    remote.wait_until(before, "the picture as it was")
+    settled(remote.desktop)
+    remote.desktop.do("windowfocus", dialog)
+    remote.press("alt+a")
+    remote.wait_until(after, "the new layer again")
+    settled(remote.desktop)
+    remote.press("Escape")
+    remote.desktop.gimp.wait_for(lambda: not remote.dialog_is_open(), PATIENCE, "the end of the dialog")
+
+
 def test_dialog_follows_changes_of_image_layer_and_selection(remote: Remote, before: Any) -> None:
     remote.ask("change")
     assert remote.ask("harmonize")["status"] == "success"

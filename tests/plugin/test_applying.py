@@ -95,6 +95,23 @@ def test_apply_changes_the_image_and_goes_on_with_the_new_layer(image: Image, en
     assert texts
 
 
+def test_dialog_follows_undo_and_redo_of_apply(image: Image, engine: LocalEngine) -> None:
+    shown = presented(image, engine)
+    assert shown.presenter.apply(lambda _: None)
+    new, original = image.layers[:2]
+    image.remove_layer(new)
+    original.visible = True
+    shown.presenter.check_changes()
+    assert [layer.name for layer in shown.presenter.layers] == ["pasted"]
+    assert shown.view.ready
+    assert shown.presenter.previewed is not None
+    image.insert_layer(new, None, 0)
+    original.visible = False
+    shown.presenter.check_changes()
+    assert [layer.name for layer in shown.presenter.layers] == ["pasted harmonized"]
+    assert shown.view.ready
+
+
 def test_apply_can_be_stopped(image: Image, engine: LocalEngine) -> None:
     shown = presented(image, engine)
 

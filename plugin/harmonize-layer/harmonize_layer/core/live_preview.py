@@ -46,7 +46,7 @@ class LivePreview:
     Magnified parts, the sample of a finish, and the automatic values of a shadow are read or estimated when the last
     step first needs them.
 
-    layers: the layers to harmonize.
+    layers: the layers to harmonize; those before Apply again where its result was undone.
     composite: that of the first layer; None = not read yet.
     predicted: the composite and its prediction; None = not predicted yet.
     adjusted: the color map that is shown; None = none.
@@ -70,6 +70,7 @@ class LivePreview:
             read_settings: returns the current settings.
         """
         self.layers = layers
+        self._followed = [layers]
         self.composite: LayerComposite | None = None
         self.predicted: PredictedComposite | None = None
         self.adjusted: AdjustResult | None = None
@@ -106,6 +107,16 @@ class LivePreview:
             self._detail.stack.delete()
         self._detail = self._detail_edges = None
 
+    def follow(self, layers: Sequence[HostLayer]) -> None:
+        """Show the results of Apply, which are the layers to harmonize from now on."""
+        self._followed.append(layers)
+        self.layers = layers
+
+    def _find_followed(self) -> None:
+        """Choose the last layers that are in the image, as people undo and redo Apply while the dialog is open."""
+        existing = (layers for layers in reversed(self._followed) if all(layer.is_valid for layer in layers))
+        self.layers = next(existing, self.layers)
+
     def stop_reading(self) -> None:
         """Stop reading the sample of a finish."""
         self._sample.stop()
@@ -124,6 +135,7 @@ class LivePreview:
 
     def check_changes(self) -> None:
         """Update the preview if image, selection or layers have changed since it was made; called regularly."""
+        self._find_followed()
         if self._state() != self._state_read:
             self.read()
         else:

@@ -134,7 +134,7 @@ class DialogPresenter:
             settings = self._read_settings()
             batch = HarmonizeBatch(self._image, self.layers, settings, engine, progress, likeliest=True)
             done = batch.run(previewed)
-            self._preview.layers = done.layers
+            self._preview.follow(done.layers)
             messages_shown.extend([done.message] if done.message else [])
 
         cuts_out = previewed is not None and bool(previewed.composite.subject)
