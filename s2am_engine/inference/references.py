@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 from s2am_common.errors import ImageError
 from s2am_common.references import MAX_REFERENCES
@@ -39,7 +40,7 @@ class References:
             FileError: a file that cannot be read.
         """
         images = []
-        several = [photographs] if is_one_image(photographs) else photographs
+        several = cast("Iterable[ImageLike]", [photographs] if is_one_image(photographs) else photographs)
         for number, photograph in enumerate(several, start=1):
             if number > MAX_REFERENCES:
                 raise ImageError(

@@ -84,6 +84,8 @@ ACTIONS = (
     Action("paste", _mark("&Paste"), Standard.Paste),
     Action("paste-in-place", _mark("Paste in p&lace"), "Ctrl+Shift+V", None, "document"),
     Action("canvas-size", _mark("Canvas si&ze…"), "Ctrl+Alt+C", None, "document"),
+    Action("turn-right", _mark("R&otate image right"), None, None, "document"),
+    Action("turn-left", _mark("Rotate image le&ft"), None, None, "document"),
     Action("harmonize", _mark("&Harmonize"), "Ctrl+Return", "harmonize", "layer"),
     Action("variants", _mark("&Variants…"), "Ctrl+Shift+Return", "variants", "layer"),
     Action("adjust-image", _mark("Adjust &whole image"), "Ctrl+Shift+A", None, "document", checkable=True),
@@ -225,7 +227,10 @@ MENUS = (
     ),
     (
         _mark("&Edit"),
-        ("undo", "redo", "", "copy", "cut-layer", "copy-layer", "paste", "paste-in-place", "", "canvas-size"),
+        (
+            *("undo", "redo", "", "copy", "cut-layer", "copy-layer", "paste", "paste-in-place", ""),
+            *("turn-right", "turn-left", "canvas-size"),
+        ),
     ),
     (
         _mark("&Harmonize"),

@@ -23,6 +23,7 @@ from PyQt6.QtWidgets import (
 
 from s2am_common.errors import EngineError
 from s2am_common.translation import localized
+from s2am_editor.document.turning import turn_image
 from s2am_editor.window.action_states import ActionStates
 from s2am_editor.window.action_table import FIELD_KEYS
 from s2am_editor.window.actions import Actions
@@ -220,6 +221,8 @@ class MainWindow(QMainWindow):
             cut_layer=self.commands.cut_layer,
             copy_layer=self.commands.copy_layer,
             canvas_size=self.commands.canvas_size,
+            turn_right=lambda: self.session.do(turn_image(1)),
+            turn_left=lambda: self.session.do(turn_image(-1)),
             paste=self.commands.paste,
             paste_in_place=lambda: self.commands.paste(in_place=True),
             harmonize=self.harmonize,

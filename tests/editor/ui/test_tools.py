@@ -341,6 +341,19 @@ def test_curve_keeps_its_points_when_another_layer_is_selected_and_after_reopeni
     assert editor.points == drawn
 
 
+@pytest.mark.parametrize(("action", "turns"), [("turn-right", -1), ("turn-left", 1)])
+def test_image_is_rotated_with_all_layers(placed: WindowDriver, action: str, turns: int) -> None:
+    window = placed.window
+    before = flatten(window.session.document).pixels
+    window.all_actions[action].trigger()
+    placed.settle()
+    np.testing.assert_array_equal(flatten(window.session.document).pixels, np.rot90(before, turns))
+    assert (window.canvas.viewport.width, window.canvas.viewport.height) == before.shape[:2]
+    window.all_actions["undo"].trigger()
+    placed.settle()
+    np.testing.assert_array_equal(flatten(window.session.document).pixels, before)
+
+
 def test_crop_tool_crops_the_canvas_and_keeps_layers_in_place(placed: WindowDriver) -> None:
     window = placed.window
     placed.harmonize()

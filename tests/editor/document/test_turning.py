@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Quarter turns of the whole image."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from s2am_editor.document import commands
+from s2am_editor.document.model import BENEATH, Document, Harmonization, Reference
+from s2am_editor.document.out_of_date import harmonization_outdated, with_basis
+from s2am_editor.document.raster import TiledMask
+from s2am_editor.document.turning import QuarterTurn, turn_image
+from s2am_editor.render.export import flatten
+from s2am_engine.color.map import Matrix
+from tests.editor.document.sample_documents import two_layers
+
+
+def harmonized(reference: Reference = BENEATH) -> Document:
+    """Return a document whose upper layer has a mask, a flip, and a current harmonization."""
+    document, layer = two_layers()
+    mask = TiledMask(*layer.size, value=255).replaced(5, 9, np.zeros((12, 30), np.uint8))
+    document = commands.set_mask(layer.id, mask, "Mask").change(document)
+    transform = dataclasses.replace(layer.transform.moved(31, -20), flip_x=True)
+    document = commands.set_transform(layer.id, transform, "Move").change(document)
+    layer = document.layers[1]
+    warmer = Matrix(np.diag([1.1, 1.0, 0.8, 0.0])[:3])
+    found = with_basis(Harmonization(warmer, "reinhard", reference=reference), document, layer)
+    return dataclasses.replace(document, layers=(document.layers[0], dataclasses.replace(layer, harmonization=found)))
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_turned_image_has_the_turned_pixels(turn: QuarterTurn) -> None:
+    document = harmonized()
+    turned = turn_image(turn).change(document)
+    assert (turned.width, turned.height) == (document.height, document.width)
+    np.testing.assert_array_equal(flatten(turned).pixels, np.rot90(flatten(document).pixels, -turn))
+
+
+def test_four_turns_and_opposite_turns_restore_the_image() -> None:
+    document = harmonized()
+    turned = document
+    for _ in range(4):
+        turned = turn_image(1).change(turned)
+    back = turn_image(-1).change(turn_image(1).change(document))
+    for each in (turned, back):
+        assert [layer.transform for layer in each.layers] == [layer.transform for layer in document.layers]
+
+
+def test_harmonization_stays_current_and_areas_turn() -> None:
+    area = TiledMask(300, 200).replaced(10, 20, np.full((5, 8), 255, np.uint8))
+    document = dataclasses.replace(harmonized(Reference("area", area=area)), area=area)
+    turned = turn_image(1).change(document)
+    layer = turned.layers[1]
+    assert layer.harmonization is not None
+    assert harmonization_outdated(turned, layer) == ()
+    for mask in (turned.area, layer.harmonization.reference.area):
+        assert mask is not None
+        np.testing.assert_array_equal(mask.to_array(), np.rot90(area.to_array(), -1))
+    moved = commands.set_transform(layer.id, layer.transform.moved(9, 0), "Move").change(turned)
+    assert harmonization_outdated(moved, moved.layers[1])
+    again = turn_image(1).change(moved)
+    assert harmonization_outdated(again, again.layers[1]) == harmonization_outdated(moved, moved.layers[1])
