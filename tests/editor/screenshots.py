@@ -153,6 +153,7 @@ class Photographer:
 
     def _cutting(self, window: MainWindow) -> None:
         window.session.open(Document.from_image(ImageData(data.astronaut()), "Astronaut"), "Astronaut")
+        window.tool_box.choose("box")
         window.all_actions["select-subject"].trigger()
         self._wait(window)
         window.all_actions["mask-overlay"].trigger()
