@@ -27,6 +27,7 @@ from s2am_engine.finish.noise import noise_tiles
 from s2am_engine.finish.values import Finish
 from s2am_engine.finish.windows import SampleWindows
 from s2am_engine.image.arrays import SAMPLED_SIDE, subsample
+from s2am_engine.image.data import ImageData
 from s2am_engine.image.formats.color_space import adobe_rgb_profile
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.inference.network_input import make_network_input
@@ -220,10 +221,11 @@ def stages_of(
 ) -> dict[str, Callable[[], object]]:
     """Return the stages of harmonizing an image, to be called repeatedly, and those of its finish."""
     size, (height, width) = harmonizer.input_size, mask.shape
-    network_input = make_network_input(pixels, mask, None, None, size)
+    image = ImageData(pixels)
+    network_input = make_network_input(image, mask, size)
     shaded = pixels.copy()
     return {
-        "network input": lambda: make_network_input(pixels, mask, None, None, size),
+        "network input": lambda: make_network_input(image, mask, size),
         "network": lambda: harmonizer.predictor(network_input),
         "prediction": lambda: harmonizer(pixels, mask),
         "rendering": harmonizer(pixels, mask).render,

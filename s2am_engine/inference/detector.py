@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2am_common.errors import ModelError, NothingFoundError
+from s2am_engine.image.data import ImageData
 from s2am_engine.image.masks import check_mask, snap_mask, upsample_mask
 from s2am_engine.inference.inputs import ImageLike, MaskLike, convert_image, convert_mask
 from s2am_engine.inference.network_input import make_network_input, reduce_image
@@ -124,15 +125,7 @@ class Detector:
             FileError: a file that cannot be read.
         """
         data = convert_image(image, alpha, profile).data
-        return detect_foreground(
-            self.predictor,
-            self.input_size,
-            data.pixels,
-            data.alpha,
-            data.profile,
-            likeliest=likeliest,
-            subject=self.subject,
-        )
+        return detect_foreground(self.predictor, self.input_size, data, likeliest=likeliest, subject=self.subject)
 
     def harmony_score(
         self, image: ImageLike, mask: MaskLike, *, alpha: Pixels | None = None, profile: bytes | None = None
@@ -153,7 +146,7 @@ class Detector:
         """
         data, chosen = convert_image(image, alpha, profile).data, convert_mask(mask)
         check_mask(chosen, data.pixels.shape)
-        network_input = make_network_input(data.pixels, chosen, data.alpha, data.profile, self.input_size)
+        network_input = make_network_input(data, chosen, self.input_size)
         predicted = self.predictor.predict_mask(network_input.composite)
         weights = (network_input.mask, 1 - network_input.mask)
         inside, outside = (float(np.average(predicted.mask, weights=weight)) for weight in weights)
@@ -163,9 +156,7 @@ class Detector:
 def detect_foreground(
     predictor: Predictor,
     input_size: int,
-    pixels: Pixels,
-    alpha: Pixels | None,
-    profile: bytes | None,
+    image: ImageData,
     *,
     likeliest: bool = False,
     subject: Detector | None = None,
@@ -175,9 +166,7 @@ def detect_foreground(
     Args:
         predictor: the network.
         input_size: of the network, in pixels.
-        pixels: (H, W, 3), uint8, uint16 or float32.
-        alpha: see `Detector.detect`.
-        profile: see `Detector.detect`.
+        image: the flattened composite; pixels whose alpha is 0 are background.
         likeliest: see `Detector.detect`.
         subject: the model of the mask that is combined with the network's; None = none.
 
@@ -185,18 +174,18 @@ def detect_foreground(
         NothingFoundError: see `Detector.detect`.
     """
     started = time.perf_counter()
-    predicted = predictor.predict_mask(reduce_image(pixels, alpha, profile, input_size))
+    predicted = predictor.predict_mask(reduce_image(image, input_size))
     mask = None
     if predicted.presence >= DETECTION_THRESHOLD or likeliest:
         reduced_mask = predicted.mask
         if subject:
-            view = reduce_image(pixels, alpha, profile, subject.input_size)
+            view = reduce_image(image, subject.input_size)
             reduced_mask = add_subject(reduced_mask, subject.predictor.predict_mask(view).mask)
-        mask = enlarge_mask(reduced_mask, pixels, alpha)
+        mask = enlarge_mask(reduced_mask, image.pixels, image.alpha)
     logger.info(
         "detection in %d×%d with “%s” on %s in %.2f s, confidence %.2f",
-        pixels.shape[1],
-        pixels.shape[0],
+        image.pixels.shape[1],
+        image.pixels.shape[0],
         predictor.name,
         predictor.runner.device,
         time.perf_counter() - started,

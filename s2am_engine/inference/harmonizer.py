@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import logging
 import time
@@ -299,7 +300,7 @@ class Harmonizer:
     def _find_mask(self, data: ImageData) -> Pixels:
         if not self.mask_free:
             raise MaskError(f"Model “{self.name}” needs a mask.", code="mask.missing", model=self.name)
-        return detect_foreground(self.predictor, self.input_size, data.pixels, data.alpha, data.profile).mask
+        return detect_foreground(self.predictor, self.input_size, data).mask
 
     def _predict(
         self,
@@ -311,7 +312,7 @@ class Harmonizer:
         started = time.perf_counter()
         pixels, mask, profile = source.image.pixels, source.mask, source.image.profile
         check_mask(mask, pixels.shape)
-        network_input = make_network_input(pixels, mask, alpha, profile, self.input_size)
+        network_input = make_network_input(dataclasses.replace(source.image, alpha=alpha), mask, self.input_size)
         if references is not None and not isinstance(references, References):
             references = References.reduce(references, self.input_size)
         prediction = self.predictor(network_input, references)

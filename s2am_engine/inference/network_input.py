@@ -11,7 +11,8 @@ import numpy as np
 from s2am_common.errors import ImageError, MaskError
 from s2am_engine.image import icc
 from s2am_engine.image.arrays import SAMPLED_SIDE, sample_pixels, subsample, to_uint8, to_unit
-from s2am_engine.types import Bytes, Floats, Mask, Pixels
+from s2am_engine.image.data import ImageData
+from s2am_engine.types import Bytes, Floats, Mask
 
 MAX_FOREGROUND_SAMPLES = 4096
 """Foreground colors that a color map is converted to a profile by; 20 times as many give the same map within 1 %."""
@@ -33,19 +34,15 @@ class NetworkInput:
     samples: Bytes
 
 
-def make_network_input(
-    pixels: Pixels, mask: Mask, alpha: Mask | None, profile: bytes | None, size: int
-) -> NetworkInput:
+def make_network_input(image: ImageData, mask: Mask, size: int) -> NetworkInput:
     """Reduce an image and its mask to a network's input size.
 
     Transparent pixels (alpha 0) do not count: in their place the input repeats colors of the visible background, which
     keeps its statistics those of the visible part.
 
     Args:
-        pixels: H×W×3, uint8, uint16 or float32.
+        image: the composite, with its alpha and profile.
         mask: H×W, any mask dtype.
-        alpha: H×W of the pixels' dtype, or None.
-        profile: ICC profile of the pixels; None = sRGB.
         size: N, the side of the input.
 
     Raises:
@@ -55,7 +52,7 @@ def make_network_input(
     # A region that falls between the samples is rare: only then all pixels are read.
     for side in (SAMPLED_SIDE, max(mask.shape)):
         weights = to_unit(subsample(mask, side))
-        visible = None if alpha is None else to_unit(subsample(alpha, side))
+        visible = None if image.alpha is None else to_unit(subsample(image.alpha, side))
         foreground = weights if visible is None else weights * visible
         has_background = bool(((weights < 1) & (visible is None or visible > 0)).any())
         if foreground.any() and has_background:
@@ -67,16 +64,16 @@ def make_network_input(
             "No visible pixel is left for the background: make the mask smaller, or add a background.",
             code="mask.no-background",
         )
-    own = to_uint8(sample_pixels(pixels, side))
-    composite, small_mask = average_visible(icc.to_srgb(own, profile), weights, visible, size)
+    own = to_uint8(sample_pixels(image.pixels, side))
+    composite, small_mask = average_visible(icc.to_srgb(own, image.profile), weights, visible, size)
     chosen = np.flatnonzero(foreground >= 0.5 * foreground.max())
     chosen = chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), MAX_FOREGROUND_SAMPLES)).astype(np.intp)]
     # Averages of 1 can be 1.0000001.
     return NetworkInput(composite, small_mask.clip(0, 1), own.reshape(-1, 3)[chosen])
 
 
-def reduce_image(pixels: Pixels, alpha: Pixels | None, profile: bytes | None, size: int) -> Floats:
-    """Reduce an image without a mask; the arguments are those of `make_network_input`.
+def reduce_image(image: ImageData, size: int) -> Floats:
+    """Reduce an image without a mask, as `make_network_input` does.
 
     Returns:
         N×N×3 sRGB in [0, 1].
@@ -84,15 +81,15 @@ def reduce_image(pixels: Pixels, alpha: Pixels | None, profile: bytes | None, si
     Raises:
         ImageError: the image is transparent everywhere, or its pixels are not numbers.
     """
-    for side in (SAMPLED_SIDE, max(pixels.shape[:2])):
-        own = sample_pixels(pixels, side)
-        visible = None if alpha is None else to_unit(subsample(alpha, side))
+    for side in (SAMPLED_SIDE, max(image.pixels.shape[:2])):
+        own = sample_pixels(image.pixels, side)
+        visible = None if image.alpha is None else to_unit(subsample(image.alpha, side))
         if visible is None or visible.any():
             break
     else:
         raise ImageError("The image is transparent everywhere.", code="image.transparent")
     no_mask = np.zeros(own.shape[:2], np.float32)
-    return average_visible(icc.to_srgb(to_uint8(own), profile), no_mask, visible, size)[0]
+    return average_visible(icc.to_srgb(to_uint8(own), image.profile), no_mask, visible, size)[0]
 
 
 def average_visible(srgb: Bytes, weights: Floats, visible: Floats | None, size: int) -> tuple[Floats, Floats]:

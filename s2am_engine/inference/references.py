@@ -49,8 +49,7 @@ class References:
                     code="image.references",
                 )
             progress(number)
-            data = convert_image(photograph).data
-            images.append(reduce_image(data.pixels, data.alpha, data.profile, size))
+            images.append(reduce_image(convert_image(photograph).data, size))
         if not images:
             raise ImageError("There is no reference photograph: give at least one.", code="image.references")
         return cls(images)

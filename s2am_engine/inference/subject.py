@@ -154,7 +154,7 @@ class SubjectSelector:
 
     def _select(self, data: ImageData, *, likeliest: bool) -> tuple[NDArray[np.uint8], float]:
         """Return the mask of an image's subject, H×W, and the confidence. Raises NoSubjectError."""
-        small = reduce_image(data.pixels, data.alpha, data.profile, self.detector.input_size)
+        small = reduce_image(data, self.detector.input_size)
         predicted = self.detector.predictor.predict_mask(small)
         if predicted.presence < SUBJECT_THRESHOLD and not likeliest:
             raise no_subject(predicted.presence)
@@ -166,9 +166,7 @@ class SubjectSelector:
 
     def _downloaded_mask(self, data: ImageData) -> Floats:
         assert self._downloaded
-        return self._downloaded.predict(
-            reduce_image(data.pixels, data.alpha, data.profile, self._downloaded.input_size)
-        )
+        return self._downloaded.predict(reduce_image(data, self._downloaded.input_size))
 
 
 def _visible_box(data: ImageData) -> tuple[int, int, int, int]:

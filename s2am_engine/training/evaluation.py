@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from s2am_common.errors import ModelError, NothingFoundError
 from s2am_engine.image.arrays import to_depth
 from s2am_engine.image.contact_sheet import draw_contact_sheet, fit_into_square
+from s2am_engine.image.data import ImageData
 from s2am_engine.image.mask_reading import MaskReading
 from s2am_engine.inference.detector import Detector
 from s2am_engine.inference.harmonizer import Harmonizer
@@ -316,7 +317,7 @@ def harmonize_pair(harmonizer: Harmonizer, pair: LoadedPair, mask: Pixels | None
 
 def predict_pair(harmonizer: Harmonizer, pair: LoadedPair) -> PairResult:
     """Return the network's own pixels for a pair at the input size, rounded to 8 bits."""
-    network_input = make_network_input(pair.composite, pair.mask, None, None, harmonizer.input_size)
+    network_input = make_network_input(ImageData(pair.composite), pair.mask, harmonizer.input_size)
     pixels = to_depth(harmonizer.predictor.predict_pixels(network_input), np.dtype(np.uint8))
     mask = harmonizer.predictor.predict_mask(network_input.composite).mask if harmonizer.mask_free else None
     return PairResult(pixels, mask)

@@ -220,16 +220,16 @@ def test_detect_foreground_returns_uncertain_regions_only_as_likeliest() -> None
     pixels, _ = composite()
     predictor = Predictor(TorchRunner(Doubter(), "cpu", threads=1), "test")
     with pytest.raises(NothingFoundError) as caught:
-        detect_foreground(predictor, 64, pixels, None, None)
+        detect_foreground(predictor, 64, ImageData(pixels))
     assert caught.value.code == "mask.not-found.uncertain"
-    found = detect_foreground(predictor, 64, pixels, None, None, likeliest=True)
+    found = detect_foreground(predictor, 64, ImageData(pixels), likeliest=True)
     assert found.confidence == pytest.approx(0.3)
     assert not found.is_certain
-    certain = detect_foreground(Predictor(TorchRunner(Spotter(), "cpu", threads=1), "test"), 64, pixels, None, None)
+    certain = detect_foreground(Predictor(TorchRunner(Spotter(), "cpu", threads=1), "test"), 64, ImageData(pixels))
     assert certain.is_certain
     np.testing.assert_array_equal(found.mask, certain.mask)
     with pytest.raises(NothingFoundError) as caught:
-        detect_foreground(predictor, 64, np.ascontiguousarray(pixels[..., ::-1]), None, None, likeliest=True)
+        detect_foreground(predictor, 64, ImageData(np.ascontiguousarray(pixels[..., ::-1])), likeliest=True)
     assert caught.value.code == "mask.not-found"
 
 

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from s2am_common.errors import EngineError
 from s2am_engine.color.map import IDENTITY, ColorMap, Matrix
+from s2am_engine.image.data import ImageData
 from s2am_engine.inference.network_input import NetworkInput, make_network_input
 from s2am_engine.inference.predictor import Prediction, Predictor, ensemble_confidence, four_views
 from s2am_engine.inference.torch_runner import TorchRunner
@@ -35,7 +36,8 @@ def predictor_of(network: Network) -> Predictor:
 
 
 def make_input(size: int = 64) -> NetworkInput:
-    return make_network_input(*composite(), None, None, size)
+    pixels, mask = composite()
+    return make_network_input(ImageData(pixels), mask, size)
 
 
 def brighter(shift: float) -> ColorMap:
