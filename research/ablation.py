@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from research import console
-from research.comparison import BUDGET, System, limit_threads, measure_once, measuring_parser
+from research.comparison import BUDGET, Study, System, limit_threads, measuring_parser
 from s2am_common.atomic import atomic_write
 from s2am_engine.training.photo_cache import load_photographs
 from s2am_engine.training.training_data import SCENES, PairFactory, PairOptions, find_references
@@ -55,7 +55,7 @@ def ablate(photos: Path, dataset: Path, runs: Path, names: Iterable[str], source
     for name in names:
         options = replace(sources, without=KINDS[name])
         pairs = PairFactory(BUDGET.size, BUDGET.batch, options).source(photographs, 1, references)
-        measure_once(name, SYSTEM, photographs, validation, dataset, runs, pairs)
+        Study(photographs, validation, dataset, runs, pairs).measure_once(name, SYSTEM)
 
 
 def publish(runs: Path, docs: Path) -> None:

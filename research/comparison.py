@@ -24,6 +24,7 @@ from safetensors.torch import load_file
 from research import console
 from s2am_common.atomic import atomic_write
 from s2am_engine.inference.harmonizer import Harmonizer
+from s2am_engine.networks.network import Network
 from s2am_engine.networks.registry import NETWORKS, build_network
 from s2am_engine.networks.spec import Recipe
 from s2am_engine.training.evaluation import Evaluation, EvaluationOptions, evaluate_harmonizers
@@ -108,53 +109,69 @@ class KeptPairs(PairMaker):
         return self.kept[step]
 
 
-def train_and_measure(
-    name: str,
-    system: System,
-    photographs: Sequence[Photograph],
-    validation: Sequence[Photograph],
-    dataset: Path,
-    runs: Path,
-    pairs: PairSource,
-) -> dict[str, Any]:
-    """Train a system unless it has been trained, and measure it on held-out pairs and on a data set.
+@dataclass(frozen=True)
+class Study:
+    """Systems that are trained and measured in the same way.
 
-    Args:
-        name: of its run.
-        system: what to train.
-        photographs: to train on.
-        validation: held out.
-        dataset: in iHarmony4's layout.
-        runs: the folder of the runs; each system has its own in it.
-        pairs: to train on, the same for every system.
+    photographs: to train on. validation: held out. dataset: in iHarmony4's layout.
+    runs: the folder of the runs; each system has its own in it, and its figures in NAME.json.
+    pairs: to train on.
     """
-    folder = runs / name
-    torch.manual_seed(0)
-    network = build_network(system.network, **system.options)
-    recipe, started = system.recipe, time.perf_counter()
-    if recipe.steps:
-        followed = make_held_out(unseen(validation, recipe, HELD_OUT_SEED))
+
+    photographs: Sequence[Photograph]
+    validation: Sequence[Photograph]
+    dataset: Path
+    runs: Path
+    pairs: PairSource
+
+    def measure_once(self, name: str, system: System) -> None:
+        """Write the result of `train_and_measure` to NAME.json, unless the file exists."""
+        figures = self.runs / f"{name}.json"
+        if figures.is_file():
+            return
+        self.runs.mkdir(parents=True, exist_ok=True)
+        found = self.train_and_measure(name, system)
+        with atomic_write(figures) as file:
+            file.write(json.dumps(found).encode())
+        print(f"{name}: {found['map']['psnr']:.2f} dB", flush=True)
+
+    def train_and_measure(self, name: str, system: System) -> dict[str, Any]:
+        """Train a system, and measure it on held-out pairs and on the data set; `name`: of its run."""
+        torch.manual_seed(0)
+        network = build_network(system.network, **system.options)
+        recipe, started = system.recipe, time.perf_counter()
+        if recipe.steps:
+            self._train(name, network, recipe)
+        minutes = (time.perf_counter() - started) / 60
+        measured = unseen(self.validation, recipe, MEASURED_SEED)
+        held_out = gains(network.eval(), [measured.make(index) for index in range(HELD_OUT)])
+        harmonizer = Harmonizer.from_network(network.requires_grad_(False), recipe.size, "cpu", name)
+        return {
+            "network": system.network,
+            "options": dict(system.options),
+            "parameters": sum(parameter.numel() for parameter in network.parameters()),
+            "recipe": {
+                "photographs": len(self.photographs),
+                "loss": BUDGET.loss,
+                "steps": recipe.steps or BUDGET.steps,
+            }
+            | {key: getattr(BUDGET, key) for key in ("batch", "size", "learning_rate")},
+            "loss": recipe.loss if recipe.steps else None,
+            "adversarial": recipe.adversarial,
+            "minutes": round(minutes, 1),
+            "held_out": [round(gain, 2) for gain in held_out.tolist()],
+            "map": describe(evaluate_harmonizers(self.dataset, [harmonizer])),
+            "native": describe(evaluate_harmonizers(self.dataset, [harmonizer], EvaluationOptions(native=True))),
+        }
+
+    def _train(self, name: str, network: Network, recipe: Recipe) -> None:
+        """Train a network, and give it the best weights."""
+        folder = self.runs / name
+        followed = make_held_out(unseen(self.validation, recipe, HELD_OUT_SEED))
         sinks = [Checkpoints(folder), TrainingLog(folder, f"{name}, {recipe.loss}")]
-        Trainer(network, pairs, recipe, followed, sinks=sinks).fit(lambda event: print_progress(name, event))
+        Trainer(network, self.pairs, recipe, followed, sinks=sinks).fit(lambda event: print_progress(name, event))
         weights = load_file(folder / "weights.safetensors")
         network.load_state_dict({key: value.float() for key, value in weights.items()})
-    minutes = (time.perf_counter() - started) / 60
-    measured = unseen(validation, recipe, MEASURED_SEED)
-    held_out = gains(network.eval(), [measured.make(index) for index in range(HELD_OUT)])
-    harmonizer = Harmonizer.from_network(network.requires_grad_(False), recipe.size, "cpu", name)
-    return {
-        "network": system.network,
-        "options": dict(system.options),
-        "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "recipe": {"photographs": len(photographs), "loss": BUDGET.loss, "steps": recipe.steps or BUDGET.steps}
-        | {key: getattr(BUDGET, key) for key in ("batch", "size", "learning_rate")},
-        "loss": recipe.loss if recipe.steps else None,
-        "adversarial": recipe.adversarial,
-        "minutes": round(minutes, 1),
-        "held_out": [round(gain, 2) for gain in held_out.tolist()],
-        "map": describe(evaluate_harmonizers(dataset, [harmonizer])),
-        "native": describe(evaluate_harmonizers(dataset, [harmonizer], EvaluationOptions(native=True))),
-    }
 
 
 def print_progress(name: str, event: TrainingEvent) -> None:
@@ -209,28 +226,9 @@ def compare(photos: Path, dataset: Path, runs: Path, names: Iterable[str]) -> No
     """Train and measure the systems that have not been measured; write NAME.json for each."""
     photographs, validation = (load_photographs(photos, split) for split in ("train", "val"))
     pairs = KeptPairs(BUDGET.size, BUDGET.batch, 1, photographs=photographs)
+    study = Study(photographs, validation, dataset, runs, pairs)
     for name in names:
-        measure_once(name, SYSTEMS[name], photographs, validation, dataset, runs, pairs)
-
-
-def measure_once(
-    name: str,
-    system: System,
-    photographs: Sequence[Photograph],
-    validation: Sequence[Photograph],
-    dataset: Path,
-    runs: Path,
-    pairs: PairSource,
-) -> None:
-    """Write the result of `train_and_measure` to NAME.json, unless the file exists."""
-    figures = runs / f"{name}.json"
-    if figures.is_file():
-        return
-    runs.mkdir(parents=True, exist_ok=True)
-    found = train_and_measure(name, system, photographs, validation, dataset, runs, pairs)
-    with atomic_write(figures) as file:
-        file.write(json.dumps(found).encode())
-    print(f"{name}: {found['map']['psnr']:.2f} dB", flush=True)
+        study.measure_once(name, SYSTEMS[name])
 
 
 if __name__ == "__main__":

@@ -145,8 +145,8 @@ def make_page(results: Results, ablation: Results, preferences: Sequence[Prefere
     """Return the page in Markdown.
 
     Args:
-        results: what `comparison.train_and_measure` gave, by system.
-        ablation: the same, by what `ablation.py` left out.
+        results: figures of `comparison.Study.train_and_measure`, by system.
+        ablation: the same, by the group that `ablation.py` left out.
         preferences: scores of a preference test; without any the page has no section about it.
     """
     untouched = next(iter(results.values()))["map"]["untouched"]

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from research import ablation, comparison
-from research.comparison import BUDGET, FIGURES, SYSTEMS, KeptPairs, System, train_and_measure
+from research.comparison import BUDGET, FIGURES, SYSTEMS, KeptPairs, Study, System
 from research.results import make_page
 from s2am_engine.color.apply import apply_color_map
 from s2am_engine.networks.registry import NETWORKS, build_network
@@ -105,7 +105,7 @@ def tiny_budget(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def measure(name: str, photographs: list[Photograph], dataset: Path, runs: Path) -> dict[str, Any]:
     pairs = KeptPairs(SIZE, BATCH, 1, photographs=photographs)
-    return train_and_measure(name, SYSTEMS[name], photographs, photographs, dataset, runs, pairs)
+    return Study(photographs, photographs, dataset, runs, pairs).train_and_measure(name, SYSTEMS[name])
 
 
 @pytest.mark.slow
@@ -148,11 +148,13 @@ def test_ablate_leaves_out_a_group_in_training(
     monkeypatch.setattr(ablation, "load_photographs", lambda _folder, _split: photographs)
     seen: dict[str, tuple[PairKinds, Recoloring]] = {}
 
-    def look(name: str, *others: Any) -> None:
-        seen[name] = others[-1].kinds, others[-1].recoloring
-        comparison.measure_once(name, *others)
+    measure_once = Study.measure_once
 
-    monkeypatch.setattr(ablation, "measure_once", look)
+    def note(study: Any, name: str, system: System) -> None:
+        seen[name] = study.pairs.kinds, study.pairs.recoloring
+        measure_once(study, name, system)
+
+    monkeypatch.setattr(Study, "measure_once", note)
     monkeypatch.setattr(ablation, "BUDGET", comparison.BUDGET)
     monkeypatch.setattr(ablation, "SYSTEM", System("concord", {"width": 24, "hidden": 32}))
     ablation.ablate(tmp_path, dataset, tmp_path / "runs", [ablation.EVERYTHING, "tones", "edits"], PairOptions())
@@ -177,7 +179,8 @@ def test_train_and_measure_uses_held_out_pairs(
     photographs: list[Photograph], dataset: Path, tmp_path: Path, tiny_budget: None
 ) -> None:
     pairs = KeptPairs(SIZE, BATCH, 1, photographs=photographs[:2])
-    measured = train_and_measure("unet", SYSTEMS["unet"], photographs[:2], photographs[2:], dataset, tmp_path, pairs)
+    study = Study(photographs[:2], photographs[2:], dataset, tmp_path, pairs)
+    measured = study.train_and_measure("unet", SYSTEMS["unet"])
     network = build_network("unet", **SYSTEMS["unet"].options).eval()
     weights = load_file(tmp_path / "unet" / "weights.safetensors")
     network.load_state_dict({key: value.float() for key, value in weights.items()})
@@ -205,14 +208,14 @@ def test_comparison_command_measures_missing_systems(
 ) -> None:
     measured: list[str] = []
 
-    def pretend(name: str, *_: object) -> dict[str, Any]:
+    def pretend(_study: Study, name: str, _system: System) -> dict[str, Any]:
         measured.append(name)
         if name == "unet-se":
             raise KeyboardInterrupt
         return {"map": {"psnr": 30.0}}
 
     monkeypatch.setattr(comparison, "load_photographs", lambda folder, split: photographs)
-    monkeypatch.setattr(comparison, "train_and_measure", pretend)
+    monkeypatch.setattr(Study, "train_and_measure", pretend)
     arguments = ("photos", "dataset", "--runs", str(tmp_path / "runs"))
     assert run_main(monkeypatch, *arguments, "--only", "reinhard", "unet") == 0
     assert measured == ["reinhard", "unet"]
