@@ -8,20 +8,18 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 import s2am_engine
 from gimp_bridge import protocol
 from s2am_common.errors import EngineError, ModelError, S2AMError
+from s2am_engine.inference.detector import Detector
+from s2am_engine.inference.harmonizer import Harmonizer
+from s2am_engine.inference.subject import SubjectSelector
 from s2am_engine.models import model_store
 from s2am_engine.models.downloads import default_subject_model
-
-if TYPE_CHECKING:
-    from s2am_engine.inference.detector import Detector
-    from s2am_engine.inference.harmonizer import Harmonizer
-    from s2am_engine.inference.subject import SubjectSelector
 
 _Loaded = TypeVar("_Loaded")
 
@@ -84,8 +82,6 @@ class ModelCache:
         Raises:
             EngineError: it cannot be loaded.
         """
-        from s2am_engine.inference.detector import Detector
-
         report("Loading the model")
         with self._computing:
             return self._loaded(model_store.DETECTOR, Detector)
@@ -96,8 +92,6 @@ class ModelCache:
         Raises:
             EngineError: the model does not exist, or cannot be loaded.
         """
-        from s2am_engine.inference.subject import SubjectSelector
-
         report("Loading the model")
         name = model or default_subject_model()
         with self._computing:
@@ -110,8 +104,6 @@ class ModelCache:
         return self._computing
 
     def _harmonizer(self, name: str) -> Harmonizer:
-        from s2am_engine.inference.harmonizer import Harmonizer
-
         return self._loaded(name, Harmonizer)
 
     def _loaded(self, name: str, kind: Callable[[str, str], _Loaded]) -> _Loaded:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from s2am_common.errors import ImageError, MaskError, S2AMError
 from s2am_common.image_formats import IMAGE_SUFFIXES, WRITABLE_FORMATS
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.color.map import ColorMap
+from s2am_engine.finish.finisher import Finisher
 from s2am_engine.finish.values import Finish
 from s2am_engine.image.data import ImageData
 from s2am_engine.image.io import load_image, saving_image
@@ -27,18 +28,15 @@ from s2am_engine.image.mask_edges import EdgeSettings, refine_edges
 from s2am_engine.image.mask_reading import MaskOptions, MaskReading, invert_mask
 from s2am_engine.image.masks import MASK_SUFFIXES, mask_image
 from s2am_engine.image.paste import limit_alpha
+from s2am_engine.inference.detector import Detection, Detector
+from s2am_engine.inference.harmonizer import Harmonizer
+from s2am_engine.inference.references import References
+from s2am_engine.inference.result import HarmonizeResult
+from s2am_engine.inference.subject import SubjectResult, SubjectSelector
 from s2am_engine.mask_files import read_matching_mask
 from s2am_engine.outputs import check_output, default_output, unused_path
-
-if TYPE_CHECKING:
-    from s2am_engine.finish.finisher import Finisher
-    from s2am_engine.inference.detector import Detection, Detector
-    from s2am_engine.inference.harmonizer import Harmonizer
-    from s2am_engine.inference.references import References
-    from s2am_engine.inference.result import HarmonizeResult
-    from s2am_engine.inference.subject import SubjectResult, SubjectSelector
-    from s2am_engine.shadow.estimate import ShadowEstimate
-    from s2am_engine.shadow.layer import ShadowLayer
+from s2am_engine.shadow.estimate import ShadowEstimate
+from s2am_engine.shadow.layer import ShadowLayer
 
 logger = logging.getLogger(__name__)
 
@@ -153,24 +151,16 @@ class FileHarmonizer:
     @cached_property
     def harmonizer(self) -> Harmonizer:
         """The model."""
-        from s2am_engine.inference.harmonizer import (
-            Harmonizer,  # imports PyTorch, which takes a second; after the checks of the input
-        )
-
         return Harmonizer(self.model, self.device)
 
     @cached_property
     def detector(self) -> Detector:
         """The detector of pasted regions, loaded on first use."""
-        from s2am_engine.inference.detector import Detector
-
         return Detector(device=self.device)
 
     @cached_property
     def subject_selector(self) -> SubjectSelector:
         """The model that selects subjects."""
-        from s2am_engine.inference.subject import SubjectSelector
-
         return SubjectSelector(device=self.device)
 
     def read_references(self, status: Callable[[str], None]) -> References | None:
@@ -180,8 +170,6 @@ class FileHarmonizer:
             S2AMError: one of them cannot be used, or there are too many.
         """
         if self.references and self._references is None:
-            from s2am_engine.inference.references import References
-
             self._references = References.reduce(
                 self.references,
                 self.harmonizer.input_size,

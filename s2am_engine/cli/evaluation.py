@@ -6,8 +6,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from s2am_common.atomic import atomic_write
+from s2am_common.errors import ModelError
 from s2am_engine.cli.outputs import SHEET_SUFFIXES, choose_output
 from s2am_engine.cli.terminal import CommandSpec, UsageError, add_device, json_text, progress_bar, sentence_of
+from s2am_engine.inference.detector import Detector
+from s2am_engine.inference.harmonizer import Harmonizer
+from s2am_engine.inference.subject import SubjectSelector
 from s2am_engine.models import model_store
 
 EVALUATION_SHEET = Path("evaluation.png")
@@ -34,10 +39,6 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_evaluate(options: argparse.Namespace) -> int:
     """Run `s2am evaluate`."""
-    from s2am_common.atomic import atomic_write
-    from s2am_common.errors import ModelError
-    from s2am_engine.inference.detector import Detector
-    from s2am_engine.inference.harmonizer import Harmonizer
     from s2am_engine.training.evaluation import EvaluationOptions, evaluate_harmonizers
     from s2am_engine.training.perceptual import PerceptualDistance
 
@@ -71,7 +72,6 @@ def run_evaluate(options: argparse.Namespace) -> int:
 
 def run_evaluate_detector(options: argparse.Namespace) -> int:
     """Run `s2am evaluate --detect`."""
-    from s2am_engine.inference.detector import Detector
     from s2am_engine.training.detector_evaluation import evaluate_detector
 
     names = options.model or [model_store.DETECTOR]
@@ -88,8 +88,6 @@ def run_evaluate_detector(options: argparse.Namespace) -> int:
 
 def run_evaluate_subjects(options: argparse.Namespace) -> int:
     """Run `s2am evaluate --subject`."""
-    from s2am_common.atomic import atomic_write
-    from s2am_engine.inference.subject import SubjectSelector
     from s2am_engine.training.subject_evaluation import evaluate_subjects
 
     names = options.model or [model_store.SUBJECT_MODEL]

@@ -50,14 +50,14 @@ from s2am_engine.image.mask_edges import refine_edges
 from s2am_engine.image.mask_reading import invert_mask
 from s2am_engine.image.masks import MASK_SUFFIXES, mask_image
 from s2am_engine.image.paste import limit_alpha
+from s2am_engine.inference.detector import Detection, Detector
+from s2am_engine.inference.subject import SubjectResult, SubjectSelector
 from s2am_engine.mask_files import find_mask_file
 from s2am_engine.models import downloads, model_store
 from s2am_engine.outputs import default_mask_output, default_output
 
 if TYPE_CHECKING:
     from s2am_engine.cli.training_benchmark import TrainingSpeed
-    from s2am_engine.inference.detector import Detection
-    from s2am_engine.inference.subject import SubjectResult
 
 SUBJECT = Path("subject")
 """Value of `--mask` that stands for the subject of the photograph, unless a file has this name."""
@@ -254,8 +254,6 @@ def run_detect(options: argparse.Namespace) -> int:
     output = choose_output(options.output, default, inputs=[source], suffixes=WRITABLE_SUFFIXES)
 
     def detect(image: ImageData) -> tuple[Detection, str]:
-        from s2am_engine.inference.detector import Detector  # imports PyTorch
-
         detector = Detector(options.model, options.device)
         return detector.detect(image, likeliest=options.likeliest), detector.name
 
@@ -327,8 +325,6 @@ def run_cutout(options: argparse.Namespace) -> int:
     output = choose_output(options.output, default, inputs=[source], suffixes=suffixes)
 
     def select(image: ImageData) -> tuple[SubjectResult, str]:
-        from s2am_engine.inference.subject import SubjectSelector  # loads libraries
-
         selected = SubjectSelector(options.model, options.device).select(image, likeliest=options.likeliest)
         return selected, selected.model
 

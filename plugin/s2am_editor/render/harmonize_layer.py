@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,14 +29,12 @@ from s2am_engine.finish.edges import Surroundings
 from s2am_engine.finish.measurement import FinishMeasurement
 from s2am_engine.finish.windows import SampleWindows
 from s2am_engine.image.arrays import SAMPLED_SIDE, full_scale, subsample
+from s2am_engine.inference.harmonizer import Harmonizer
+from s2am_engine.inference.references import References
 from s2am_engine.inference.shading import predict_shading
 from s2am_engine.shadow.estimate import ShadowEstimate, estimate_shadow
 from s2am_engine.shadow.layer import Silhouette
 from s2am_engine.types import FractionCallback
-
-if TYPE_CHECKING:
-    from s2am_engine.inference.harmonizer import Harmonizer
-    from s2am_engine.inference.references import References
 
 _SHADOW_SIDE = 1024  # pixels of the reduced image that a shadow is estimated from
 _INPUT_SHARE = 0.6  # of the progress: preparing the model's input
@@ -54,8 +52,6 @@ class LoadedModels:
     @contextmanager
     def using(self, name: str) -> Iterator[Harmonizer]:
         """Provide a model's harmonizer. Raises ModelError if the model is unknown or damaged."""
-        from s2am_engine.inference.harmonizer import Harmonizer  # may import PyTorch, which takes seconds
-
         with self._lock:
             if name not in self._harmonizers:
                 self._harmonizers[name] = Harmonizer(name, self._device)
@@ -233,8 +229,6 @@ def _outside(layer: Layer) -> DocumentError:
 
 def _reduce_photographs(reference: Reference, size: int, report: FractionCallback) -> References:
     """Read the photographs of a reference at a network's input size."""
-    from s2am_engine.inference.references import References  # imports PyTorch, which takes seconds
-
     return References.reduce(reference.photographs, size, lambda _: report(_INPUT_SHARE))
 
 
