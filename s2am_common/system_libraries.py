@@ -148,10 +148,10 @@ def _arch_package(library: str) -> str:
     return next((package for start, package in _ARCH_PACKAGES.items() if library.startswith(start)), library)
 
 
-def describe_missing(libraries: Sequence[str], os_release_file: Path = Path("/etc/os-release")) -> str:
+def describe_missing(libraries: Sequence[str]) -> str:
     """Return what to do about missing libraries, as the second half of a sentence."""
     try:
-        os_release = os_release_file.read_text(encoding="utf-8")
+        os_release = Path("/etc/os-release").read_text(encoding="utf-8")
     except OSError:
         os_release = ""
     command = install_command(libraries, os_release)

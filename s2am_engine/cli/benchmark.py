@@ -157,9 +157,9 @@ def measure_sizes(model: str, device: str, progress: Callable[[str], None] | Non
     return measurements
 
 
-def measure_size(harmonizer: Harmonizer, width: int, height: int, share: float = SHARE) -> Measurement:
+def measure_size(harmonizer: Harmonizer, width: int, height: int) -> Measurement:
     """Measure each stage, and memory, on an image with a share of foreground."""
-    pixels, mask = synthetic_image(width, height, share)
+    pixels, mask = synthetic_image(width, height)
     measurement = Measurement(width, height)
     stages = stages_of(harmonizer, pixels, mask)
     for name, stage in stages.items():

@@ -164,13 +164,13 @@ class Curves(ColorMap):
         return f"Curves({self.values.shape[1]} knots)"
 
     @classmethod
-    def from_pieces(cls, pieces: ArrayLike, epsilon: float = 1e-30) -> Curves:
-        """Return S2CRNet's curves of pieces p (3, L): out = Σ_i clamp(x − i/L, 0, 1/L)·p_i · L / (Σ_i p_i + ε).
+    def from_pieces(cls, pieces: ArrayLike) -> Curves:
+        """Return S2CRNet's curves of pieces p (3, L): out = Σ_i clamp(x − i/L, 0, 1/L)·p_i · L / (Σ_i p_i + 1e-30).
 
         Source: Liang et al., ECCV 2022. Raises ValueError if the pieces of a channel cancel out.
         """
         pieces = np.asarray(pieces, np.float64)
-        steps = pieces / (pieces.sum(axis=1, keepdims=True) + epsilon)
+        steps = pieces / (pieces.sum(axis=1, keepdims=True) + 1e-30)
         return cls(np.pad(np.cumsum(steps, axis=1), ((0, 0), (1, 0))).astype(np.float32))
 
     @cached_property

@@ -30,24 +30,20 @@ _RAMP_MARGIN = 0.1
 _SAME_PROPORTIONS = 0.01
 
 
-def mask_from_alpha(image: ImageData, name: str = "The image") -> Mask:
+def mask_from_alpha(image: ImageData) -> Mask:
     """Return an image's own alpha as the mask: its opaque part is the foreground.
 
     The colors stored under the transparent part serve as background, so they must exist.
-
-    Args:
-        image: the image.
-        name: its name in error messages.
 
     Raises:
         MaskError: there is no transparency, or only one color under the transparent part.
     """
     alpha = image.coverage
     if alpha is None or value_range(alpha)[0] >= full_scale(alpha.dtype):
-        raise MaskError(f"{name} has no transparency that could serve as a mask.", code="mask.no-alpha", name=name)
+        raise MaskError("The image has no transparency that could serve as a mask.", code="mask.no-alpha")
     beneath = image.pixels[alpha == 0]
     if len(beneath) and np.ptp(beneath, axis=0).max() == 0:
-        raise MaskError(f"{name} is a cutout without a background.", code="mask.cut-out", name=name)
+        raise MaskError("The image is a cutout without a background.", code="mask.cut-out")
     return alpha
 
 

@@ -84,8 +84,8 @@ def test_save_mask_refuses_other_types_and_shapes(tmp_path: Path, mask: Any) -> 
 
 
 def test_mask_from_alpha_refuses_image_without_alpha() -> None:
-    with pytest.raises(EngineError, match=r"beach\.png has no transparency"):
-        mask_from_alpha(ImageData(np.zeros((2, 2, 3), np.uint8)), "beach.png")
+    with pytest.raises(EngineError, match="The image has no transparency"):
+        mask_from_alpha(ImageData(np.zeros((2, 2, 3), np.uint8)))
 
 
 def test_mask_from_alpha_refuses_opaque_alpha() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,12 +20,10 @@ from s2am_engine.image.arrays import to_uint8
 from s2am_engine.image.grabcut import GrabCut, foreground_labels
 from s2am_engine.image.masks import snap_mask, upsample_mask
 from s2am_engine.image.rect import Rect
+from s2am_engine.inference.detector import Detector
+from s2am_engine.inference.subject import SubjectSelector
 from s2am_engine.models.model_store import DETECTOR
 from s2am_engine.types import FractionCallback
-
-if TYPE_CHECKING:
-    from s2am_engine.inference.detector import Detector
-    from s2am_engine.inference.subject import SubjectSelector
 
 _MAX_SIDE = 384  # of the reduced copy; takes about a second
 _ITERATIONS = 4
@@ -34,6 +32,7 @@ _MIN_ISLAND = 0.004  # share of the largest island's area; smaller ones are remo
 _EDGE_REACH = 3  # pixels of the reduced copy by which the edge can move
 _CLUSTERS = 5  # of colors, as many as in GrabCut's own models
 _UNDECIDED = np.uint8(128)
+_COVERED = 16  # of 255; thin scribbles cover pixels of the reduced copy only in part
 
 
 def grab_cut(
@@ -42,7 +41,6 @@ def grab_cut(
     box: Rect | None = None,
     foreground: TiledMask | None = None,
     background: TiledMask | None = None,
-    mask: TiledMask | None = None,
     progress: FractionCallback | None = None,
 ) -> TiledMask:
     """Segment the subject that the user marked.
@@ -52,7 +50,6 @@ def grab_cut(
         box: surrounds the subject roughly; everything outside is background.
         foreground: scribbles on the subject, as a mask of the raster's size.
         background: scribbles on the background, as a mask of the raster's size.
-        mask: an earlier result, to be refined by scribbles.
         progress: see `FractionCallback`.
 
     Raises:
@@ -64,10 +61,10 @@ def grab_cut(
         raise DocumentError(
             "Nothing is marked: draw a box around the subject, or scribble on it.", code="document.nothing-marked"
         )
-    area = _expand_box(box, bounds) if box is not None and mask is None else bounds
+    area = _expand_box(box, bounds) if box is not None else bounds
     image = to_uint8(_reduce(raster, area))
-    labels = _initial_labels(image.shape[:2], area, box if mask is None else None, foreground, background, mask)
-    if box is None and mask is None:
+    labels = _initial_labels(image.shape[:2], area, box, foreground, background)
+    if box is None:
         _label_by_color(image, labels)
     _run(image, labels, progress or (lambda _: None))
     found = _remove_islands(foreground_labels(labels), labels == cv2.GC_FGD)
@@ -102,7 +99,6 @@ def _initial_labels(
     box: Rect | None,
     foreground: TiledMask | None,
     background: TiledMask | None,
-    mask: TiledMask | None,
 ) -> NDArray[np.uint8]:
     """Return GrabCut's label for each pixel of the reduced copy."""
     height, width = shape
@@ -115,14 +111,12 @@ def _initial_labels(
         rows = slice(top, max(top + 1, round(inside.bottom * scale_y)))
         columns = slice(left, max(left + 1, round(inside.right * scale_x)))
         labels[rows, columns] = cv2.GC_PR_FGD
-    if mask is not None:
-        labels[_covered_pixels(mask, area, shape, 128)] = cv2.GC_PR_FGD
-    elif box is None and (background is None or background.is_empty):
+    elif background is None or background.is_empty:
         labels[[0, -1]] = labels[:, [0, -1]] = cv2.GC_BGD  # the border is most likely background
     if foreground is not None:
-        labels[_covered_pixels(foreground, area, shape, 16)] = cv2.GC_FGD
+        labels[_covered_pixels(foreground, area, shape)] = cv2.GC_FGD
     if background is not None:
-        labels[_covered_pixels(background, area, shape, 16)] = cv2.GC_BGD
+        labels[_covered_pixels(background, area, shape)] = cv2.GC_BGD
     return labels
 
 
@@ -141,10 +135,10 @@ def _label_by_color(image: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None
     labels[(labels == cv2.GC_PR_BGD) & (distances[0] < distances[1])] = cv2.GC_PR_FGD
 
 
-def _covered_pixels(mask: TiledMask, area: Rect, shape: tuple[int, ...], threshold: int) -> NDArray[np.bool_]:
+def _covered_pixels(mask: TiledMask, area: Rect, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Return which pixels of the reduced copy a mask covers."""
     reduced = cv2.resize(mask.read(area), shape[::-1], interpolation=cv2.INTER_AREA)
-    return np.asarray(reduced >= threshold)
+    return np.asarray(reduced >= _COVERED)
 
 
 def _run(image: NDArray[np.uint8], labels: NDArray[np.uint8], report: FractionCallback) -> None:
@@ -229,8 +223,6 @@ class SubjectDetector:
         raster = document.layer(layer_id).raster
         with self._lock:
             if self._detector is None:
-                from s2am_engine.inference.detector import Detector  # may import PyTorch, which takes seconds
-
                 self._detector = Detector(*self._arguments)
             detection = self._detector.detect(
                 raster.pixels, alpha=raster.alpha, profile=document.profile, likeliest=True
@@ -256,8 +248,6 @@ class SubjectFinder:
         """
         with self._lock:
             if self._selector is None:
-                from s2am_engine.inference.subject import SubjectSelector  # imports PyTorch, which takes seconds
-
                 self._selector = SubjectSelector(device=self._device)
             found = self._selector.select(raster.pixels, alpha=raster.alpha, profile=profile)
         return TiledMask.from_array(found.mask)

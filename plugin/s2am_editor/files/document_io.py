@@ -100,24 +100,18 @@ def _declares_transparency(path: Path) -> bool:
         return False
 
 
-def read_layer(
-    path: Path,
-    document: Document,
-    center: tuple[float, float] | None = None,
-    progress: FractionCallback | None = None,
-) -> Layer:
+def read_layer(path: Path, document: Document, center: tuple[float, float] | None = None) -> Layer:
     """Read a file as a layer for a document, in its depth and profile; a file with several layers is merged.
 
     Args:
         path: the file.
         document: not changed; pass the layer to `commands.add_layers`.
         center: position of the layer, see `Document.new_layer`.
-        progress: see `FractionCallback`.
 
     Raises:
         FileError: see `open_document`.
     """
-    opened = open_document(path, progress)
+    opened = open_document(path)
     return document.new_layer(opened.merged or flatten(opened.document), path.stem, center=center)
 
 

@@ -179,12 +179,7 @@ def exact_shadows(document: Document) -> dict[int, ScaledShadow]:
 
 
 def render_exactly(
-    document: Document,
-    zoom: float,
-    rect: Rect,
-    *,
-    harmonized: bool = True,
-    shadows: Mapping[int, ScaledShadow] | None = None,
+    document: Document, zoom: float, rect: Rect, *, shadows: Mapping[int, ScaledShadow] | None = None
 ) -> ImageData:
     """Blend all visible layers in a part of the canvas, without the fast path of the screen.
 
@@ -194,14 +189,13 @@ def render_exactly(
         document: the document.
         zoom: screen pixels per canvas pixel, at most 1.
         rect: part of the canvas, in pixels of that zoom.
-        harmonized: False = with the layers' original colors, without shadows and finish.
         shadows: those of `exact_shadows`, to render several parts; None = they are rendered for this part.
 
     Returns:
         h×w in the document's depth and profile; alpha is None where everything is opaque.
     """
     canvas = scaled_canvas(document, zoom)
-    known = (exact_shadows(document) if shadows is None else shadows) if harmonized else {}
+    known = exact_shadows(document) if shadows is None else shadows
 
     def blend(backdrop: ImageData, nodes: Sequence[Node]) -> ImageData:
         image = backdrop
@@ -209,11 +203,10 @@ def render_exactly(
             if isinstance(node, Layer):
                 if node.id in known:
                     image = blend_shadow(image, node, known[node.id], zoom, rect)
-                if harmonized and has_finish(node):
-                    patch, recolor = finished_patch(node, zoom, rect, canvas), False
+                if has_finish(node):
+                    image = blend_layer(image, node, finished_patch(node, zoom, rect, canvas), rect, harmonized=False)
                 else:
-                    patch, recolor = resample_layer(node, zoom, rect), harmonized
-                image = blend_layer(image, node, patch, rect, harmonized=recolor)
+                    image = blend_layer(image, node, resample_layer(node, zoom, rect), rect)
             else:
                 below = transparent_image(rect, document.dtype) if node.group.isolated else image
                 image = blend_group(image, node.group, blend(below, node.children), rect)

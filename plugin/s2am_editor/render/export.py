@@ -26,9 +26,7 @@ from s2am_engine.types import FractionCallback
 _STRIP_PIXELS = 1 << 20
 
 
-def flatten(
-    document: Document, *, harmonized: bool = True, side: int | None = None, progress: FractionCallback | None = None
-) -> ImageData:
+def flatten(document: Document, *, side: int | None = None, progress: FractionCallback | None = None) -> ImageData:
     """Merge all visible layers into an image of the document's size and depth.
 
     Pixels that neither a layer nor the adjustment of the whole image changes are bit-identical to the original; all
@@ -37,17 +35,14 @@ def flatten(
 
     Args:
         document: without a visible layer, the result is transparent.
-        harmonized: False = with the layers' original colors and without the adjustment of the whole image.
         side: return only the pixels that `subsample` returns for it; None = all.
         progress: see `FractionCallback`.
     """
     samples = _Samples(document, side)
     merged = _Collected(samples.shape, document.dtype)
-    shadows = exact_shadows(document) if harmonized else {}
+    shadows = exact_shadows(document)
     for strip in _row_strips(document.rect):
-        part = render_exactly(document, 1.0, strip, harmonized=harmonized, shadows=shadows)
-        if harmonized:
-            part = adjust_image(document, part)
+        part = adjust_image(document, render_exactly(document, 1.0, strip, shadows=shadows))
         alpha = None if part.alpha is None else samples.of(strip, part.alpha)
         merged.put(samples.rows(strip), samples.of(strip, part.pixels), alpha)
         if progress:

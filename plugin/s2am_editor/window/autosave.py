@@ -67,7 +67,7 @@ class Autosave(QObject):
         def work(_: object) -> None:
             self._recovery.save(document, title, path, losses)
 
-        self._jobs.start("", work, done, self._fail, ended=ended, quiet=True)
+        self._jobs.start("", work, done, self._fail, ended=ended)
 
     def offer_recovery(self, *, asked: bool = False) -> None:
         """Ask which recovery copy to open, if there are any; `asked`: by the user, who is told if there are none."""

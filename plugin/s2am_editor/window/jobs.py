@@ -184,19 +184,17 @@ class BackgroundJobs(QObject):
         *,
         reported: Callable[[Any], object] | None = None,
         ended: Callable[[BackgroundJob], object] | None = None,
-        quiet: bool = False,
         writes: bool = False,
     ) -> BackgroundJob:
         """Start a job.
 
         Args:
-            title: shown in the status bar.
+            title: shown in the status bar; empty = the job is not shown.
             work: called in a worker thread with the job, to report progress.
             done: called in the GUI thread with the result, unless the job failed or was canceled.
             failed: called in the GUI thread with the Problem.
             reported: called in the GUI thread with each intermediate result.
             ended: called in the GUI thread with the job at its end, also after errors.
-            quiet: do not show the job in the status bar.
             writes: it writes a file that the user wants; see `writing`.
         """
         job = BackgroundJob(title, work, writes=writes)  # all signals are connected before the work can emit any
@@ -210,7 +208,7 @@ class BackgroundJobs(QObject):
         if ended:
             job.ended.connect(ended)
         self.running.append(job)
-        if not quiet:
+        if title:
             self.started.emit(job)
             logger.info("%s", title)
         self._pool.start(_Runnable(job))

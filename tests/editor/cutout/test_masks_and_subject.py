@@ -58,14 +58,14 @@ def test_grab_cut_segments_subject_in_rough_box(dtype: DTypeLike) -> None:
     assert not found.read(Rect(0, 250, 600, 400)).any()
 
 
-def test_grab_cut_segments_and_refines_by_scribbles() -> None:
+def test_grab_cut_segments_by_scribbles() -> None:
     raster, target = orange_on_blue(600, 400)
     on = paint_stroke(TiledMask(600, 400), [(280, 130), (320, 140)], Brush(10))
     found = grab_cut(raster, foreground=on)
     assert intersection_over_union(found, target) > 0.97
     # Background scribbles over one half remove it and keep the other half.
     off = paint_stroke(TiledMask(600, 400), [(330, 60), (330, 210)], Brush(60))
-    less = grab_cut(raster, mask=found, foreground=on, background=off)
+    less = grab_cut(raster, foreground=on, background=off)
     assert not less.read(Rect(310, 100, 340, 160)).any()
     assert less.read(Rect(285, 130, 290, 135)).min() == 255
 

@@ -91,7 +91,6 @@ def test_automatic_values_are_the_engines() -> None:
     assert layer.finish.measurement.notes == result.measure().notes
     off = flatten(document).pixels  # all values are 0
     np.testing.assert_array_equal(off, flatten(without_finish(document, layer)).pixels)
-    np.testing.assert_array_equal(flatten(document, harmonized=False).pixels, flatten(two_layers()[0]).pixels)
 
 
 def test_parts_and_tiles_equal_the_whole() -> None:

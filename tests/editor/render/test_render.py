@@ -225,10 +225,8 @@ def test_render_session_update_covers_both_canvases_if_the_size_changes() -> Non
     assert RenderSession(Document(30, 20)).update(Document(10, 40)) == Rect(0, 0, 30, 40)
 
 
-def test_flatten_without_harmonization_shows_original_colors() -> None:
+def test_flatten_with_strength_zero_shows_original_colors() -> None:
     document, layer = two_layers()
-    recolored = commands.set_harmonization(layer.id, WARM).change(document)
-    np.testing.assert_array_equal(flatten(recolored, harmonized=False).pixels, flatten(document).pixels)
     off = commands.set_harmonization(layer.id, dataclasses.replace(WARM, sliders=Sliders(0.0)))
     np.testing.assert_array_equal(flatten(off.change(document)).pixels, flatten(document).pixels)
 

@@ -162,9 +162,9 @@ class Canvas(QWidget):
             self.viewport.zoom(scale, place.x(), place.y())
         self._moved()
 
-    def zoom_step(self, up: bool, at: QPointF | None = None) -> None:
+    def zoom_step(self, up: bool) -> None:
         """Zoom to the next of the usual scales."""
-        self.zoom_to(self.viewport.step(up), at)
+        self.zoom_to(self.viewport.step(up))
 
     def pan(self, x: int, y: int) -> None:
         """Move the image by device pixels, scrolling the painted area."""

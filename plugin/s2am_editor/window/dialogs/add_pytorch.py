@@ -66,7 +66,7 @@ class AddPyTorchDialog(QDialog):
 
     def _start(self, words: list[str], done: Any) -> None:
         command = [*self._command, *words]
-        self._jobs.start("", lambda job: run_program_command(command, job), done, self._fail, quiet=True)
+        self._jobs.start("", lambda job: run_program_command(command, job), done, self._fail)
 
     def _show_size(self, output: str) -> None:
         parts = {part["name"]: part for part in json.loads(output)["parts"]}

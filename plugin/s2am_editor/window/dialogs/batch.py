@@ -63,7 +63,6 @@ class BatchJob(QObject):
             self.failed.emit,
             reported=self.happened.emit,
             ended=self._end,
-            quiet=True,
         )
 
     def cancel(self) -> None:

@@ -154,7 +154,7 @@ class FineTuning(QObject):
         reported: Callable[[Any], object],
     ) -> None:
         failed = self.failed.emit
-        self._job = self._jobs.start("", work, done, failed, reported=reported, ended=self._end, quiet=True)
+        self._job = self._jobs.start("", work, done, failed, reported=reported, ended=self._end)
 
     def _end(self, job: BackgroundJob) -> None:
         if job is self._job:

@@ -280,7 +280,7 @@ class LayerHarmonizer(QObject):
             with self.models.using(model):
                 pass
 
-        self._jobs.start("", load, quiet=True)
+        self._jobs.start("", load)
 
     def harmonize(self, model: str, reference: Reference) -> None:
         """Harmonize the active layer from its original pixels; its sliders and curves stay."""

@@ -66,11 +66,11 @@ class MoveTool(Tool):
         """Turn snapping of moved layers to other layers on or off."""
         self._snapping = on
 
-    def change_frame(self, frame: Frame, name: str, drag: object = None) -> None:
+    def change_frame(self, frame: Frame, name: str) -> None:
         """Fit the active layer into another frame; `name`: of the undo step."""
         layer = self._session.active
         if layer:
-            self._session.do(commands.set_transform(layer.id, place_in_frame(layer, frame), name, drag))
+            self._session.do(commands.set_transform(layer.id, place_in_frame(layer, frame), name))
 
     # ---- mouse
 

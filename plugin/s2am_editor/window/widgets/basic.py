@@ -44,9 +44,9 @@ def small_button(icon_name: str, tip: str, clicked: Callable[[], object], *, che
     return button
 
 
-def primary_button(text: str, clicked: Callable[[], object], icon_name: str | None = None) -> QPushButton:
+def primary_button(text: str, clicked: Callable[[], object]) -> QPushButton:
     """Create the default button of a view."""
-    button = push_button(text, clicked, icon_name)
+    button = push_button(text, clicked)
     button.setProperty("primary", True)
     return button
 
