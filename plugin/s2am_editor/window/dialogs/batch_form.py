@@ -87,7 +87,7 @@ class BatchForm(QWidget):
         for model in usable_models():
             self.model.addItem(model.card.name)
         self.model.setCurrentText(default_model())
-        self.strength = SliderRow.from_spec(SLIDERS["strength"])
+        self.strength = SliderRow.translated(SLIDERS["strength"])
         self.strength.hide_label()  # the form has one
 
     def _lay_out(self) -> None:

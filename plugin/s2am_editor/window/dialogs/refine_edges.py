@@ -55,7 +55,7 @@ class RefineEdgesDialog(QDialog):
         self._job: BackgroundJob | None = None
         self._refined: _Refined | None = None
         self._waiting = False
-        self.rows = {name: SliderRow.from_spec(spec) for name, spec in EDGE_SLIDERS.items()}
+        self.rows = {name: SliderRow.translated(spec) for name, spec in EDGE_SLIDERS.items()}
         self.clean = QCheckBox(self.tr("Remove the old background's color from soft edges"))
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)

@@ -36,7 +36,7 @@ class AdjustPanel(QWidget):
         """Show the values of a target, and let the user choose between layer and image."""
         super().__init__()
         self._target = target
-        self.rows = {name: SliderRow.from_spec(spec) for name, spec in SLIDERS.items()}
+        self.rows = {name: SliderRow.translated(spec) for name, spec in SLIDERS.items()}
         self._hint = muted_label(self.tr("Harmonize a layer to adjust it here."))
         self.targets = QButtonGroup(self)
         choice = QHBoxLayout()

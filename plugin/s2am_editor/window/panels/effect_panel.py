@@ -24,7 +24,7 @@ class EffectPanel(QWidget):
         """Show the sliders of a table; `tip`: on the button that starts the effect."""
         super().__init__()
         self._specs = specs
-        self.rows = {name: SliderRow.from_spec(spec) for name, spec in specs.items()}
+        self.rows = {name: SliderRow.translated(spec) for name, spec in specs.items()}
         self.start_button = push_button("", self.wanted.emit)
         self.start_button.setToolTip(tip)
         self.remove_button = push_button(self.tr("Remove"), self.remove.emit)

@@ -17,6 +17,7 @@ from PyQt6.QtCore import (
 )
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from s2am_common.sliders import SliderSpec
 from s2am_editor.document import commands
 from s2am_editor.document.blend_mode import BlendMode
 from s2am_editor.document.layer_tree import set_pass_through
@@ -84,7 +85,8 @@ class LayersPanel(QWidget):
         mixing.setSpacing(8)
         mixing.addWidget(label)
         mixing.addWidget(self.blend_modes, 1)
-        self.opacity = SliderRow(self.tr("Opacity"), self.tr("How opaque the layer is"), 0, 1, 1)
+        opacity = SliderSpec("opacity", 0, 1, 1, self.tr("Opacity"), self.tr("How opaque the layer is"))
+        self.opacity = SliderRow(opacity)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 
 from PyQt6.QtCore import QCoreApplication, QPointF, QRectF, QSignalBlocker, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen
@@ -96,51 +97,41 @@ class SliderRow(QWidget):
 
     moved = pyqtSignal(float, object)  # the value, and the key of the gesture
 
-    def __init__(
-        self,
-        name: str,
-        tip: str,
-        lowest: float,
-        highest: float,
-        neutral: float,
-        *,
-        unit: str = "%",
-        digits: int = 0,
-    ) -> None:
-        """Create a slider with its label, tooltip and range; `unit` and `digits` as those of `SliderSpec`."""
+    def __init__(self, spec: SliderSpec) -> None:
+        """Create the row of a slider whose label and help are in the user's language."""
         super().__init__()
-        self._neutral = neutral
+        self._spec = spec
+        self._neutral = spec.default
         self._gesture: object = gesture()
         self._last = 0.0
-        self._factor = 100 if unit == "%" else 1  # of the number that is shown
-        self._steps = self._factor * 10**digits  # of the slider
-        self.slider = Slider(*(round(value * self._steps) for value in (lowest, highest, neutral)))
-        self.number = self._make_number(lowest, highest, digits, suffix="°" if unit == "°" else "")
-        self.number.setValue(neutral * self._factor)
-        label = self._label = QLabel(name)
+        self._steps = spec.factor * 10**spec.digits  # of the slider
+        self.slider = Slider(*(round(value * self._steps) for value in (spec.low, spec.high, spec.default)))
+        self.number = self._make_number()
+        label = self._label = QLabel(spec.label)
         label.setBuddy(self.slider)
         label.setMinimumWidth(76)
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setHorizontalSpacing(8)
         for column, widget in enumerate((label, self.slider, self.number)):
-            widget.setToolTip(tip)
+            widget.setToolTip(spec.help)
             grid.addWidget(widget, 0, column)
         grid.setColumnStretch(1, 1)
-        self.slider.setAccessibleName(name)
-        self.slider.setAccessibleDescription(tip)
-        self.number.setAccessibleName(name)
+        self.slider.setAccessibleName(spec.label)
+        self.slider.setAccessibleDescription(spec.help)
+        self.number.setAccessibleName(spec.label)
         self.slider.sliderPressed.connect(self._begin)
         self.slider.valueChanged.connect(lambda value: self._move(value / self._steps))
         self.slider.reset.connect(self.reset)
-        self.number.valueChanged.connect(lambda value: self._move(value / self._factor))
+        self.number.valueChanged.connect(lambda value: self._move(value / spec.factor))
 
-    def _make_number(self, lowest: float, highest: float, digits: int, suffix: str) -> NumberBox:
-        """Return the field next to the slider, too narrow for other units, which the tooltip names."""
-        number = NumberBox()
-        number.setRange(lowest * self._factor, highest * self._factor)
-        number.setDecimals(digits)
-        number.setSuffix(suffix)
+    def _make_number(self) -> NumberBox:
+        """Return the field next to the slider, too narrow for units other than °, which the tooltip names."""
+        spec, number = self._spec, NumberBox()
+        number.setRange(spec.low * spec.factor, spec.high * spec.factor)
+        number.setDecimals(spec.digits)
+        number.setSuffix("°" if spec.unit == "°" else "")
+        number.setValue(spec.default * spec.factor)
         number.setProperty("compact", True)
         number.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
         number.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
@@ -149,10 +140,10 @@ class SliderRow(QWidget):
         return number
 
     @classmethod
-    def from_spec(cls, spec: SliderSpec) -> SliderRow:
-        """Create the row of a slider of a table of `s2am_common`, in its unit."""
+    def translated(cls, spec: SliderSpec) -> SliderRow:
+        """Create the row of a slider of a table of `s2am_common`, whose texts are English."""
         label, tip = (QCoreApplication.translate("sliders", text) for text in (spec.label, spec.help))
-        return cls(label, tip, spec.low, spec.high, spec.default, unit=spec.unit, digits=spec.digits)
+        return cls(replace(spec, label=label, help=tip))
 
     def hide_label(self) -> None:
         """Hide the name, where a form shows it."""
@@ -171,7 +162,7 @@ class SliderRow(QWidget):
     @property
     def value(self) -> float:
         """The current value."""
-        return self.number.value() / self._factor
+        return self.number.value() / self._spec.factor
 
     def set_neutral(self, value: float) -> None:
         """Set the value that a double click restores, such as an automatic one."""
@@ -181,7 +172,7 @@ class SliderRow(QWidget):
         """Show a value without emitting `moved`."""
         with QSignalBlocker(self.slider), QSignalBlocker(self.number):
             self.slider.setValue(round(value * self._steps))
-            self.number.setValue(value * self._factor)
+            self.number.setValue(value * self._spec.factor)
         self.slider.update()
 
     def reset(self) -> None:
