@@ -149,7 +149,7 @@ class DocumentView(QObject):
             return partial(render_tinted, self._rendering, self._tint)
         shown = dataclasses.replace(layer, visible=True, opacity=1.0, group=None, shadow=None)
         alone = dataclasses.replace(document, layers=(shown,))
-        return partial(render_cutout, self._rendering, RenderSession(alone), layer, self._mask_view)
+        return CutoutRenderer(self._rendering, RenderSession(alone), layer, self._mask_view).render
 
 
 def render_tinted(
@@ -162,27 +162,31 @@ def render_tinted(
     return blend_tint(pixels, tint.cover(rendering, zoom, rect), tint.color)
 
 
-def render_cutout(
-    rendering: RenderSession,
-    alone: RenderSession,
-    layer: Layer,
-    view: MaskView,
-    before: bool,
-    zoom: float,
-    rect: Rect,
-) -> NDArray[np.uint8]:
-    """Render a part of a layer's cutout; `alone` renders a document that consists of the layer only."""
-    if view is MaskView.OVERLAY:
-        hidden = 255 - rendering.layer_coverage(layer, rect, zoom)
-        return blend_tint(rendering.tile(rect, zoom, harmonized=not before), hidden, HIDDEN_TINT)
-    if view is MaskView.MASK:
-        coverage = rendering.layer_coverage(layer, rect, zoom)
-        return np.dstack([coverage] * 3 + [np.full_like(coverage, 255)])
-    pixels = alone.tile(rect, zoom, harmonized=not before)
-    rest = 255 - pixels[..., 3:]
-    matte = pixels + rest if view is MaskView.WHITE else pixels.copy()
-    matte[..., 3] = 255
-    return matte
+@dataclass(frozen=True, eq=False)
+class CutoutRenderer:
+    """Renders the cutout of a layer in one of the mask views.
+
+    document: renders the whole document. alone: renders a document that consists of the layer only.
+    """
+
+    document: RenderSession
+    alone: RenderSession
+    layer: Layer
+    view: MaskView
+
+    def render(self, before: bool, zoom: float, rect: Rect) -> NDArray[np.uint8]:
+        """Render a part of the cutout; see `RenderSession.tile`."""
+        if self.view is MaskView.OVERLAY:
+            hidden = 255 - self.document.layer_coverage(self.layer, rect, zoom)
+            return blend_tint(self.document.tile(rect, zoom, harmonized=not before), hidden, HIDDEN_TINT)
+        if self.view is MaskView.MASK:
+            coverage = self.document.layer_coverage(self.layer, rect, zoom)
+            return np.dstack([coverage] * 3 + [np.full_like(coverage, 255)])
+        pixels = self.alone.tile(rect, zoom, harmonized=not before)
+        rest = 255 - pixels[..., 3:]
+        matte = pixels + rest if self.view is MaskView.WHITE else pixels.copy()
+        matte[..., 3] = 255
+        return matte
 
 
 def blend_tint(pixels: NDArray[np.uint8], cover: NDArray[np.uint8], color: tuple[int, int, int]) -> NDArray[np.uint8]:
