@@ -29,6 +29,7 @@ from s2am_engine.finish.edges import Surroundings
 from s2am_engine.finish.measurement import FinishMeasurement
 from s2am_engine.finish.windows import SampleWindows
 from s2am_engine.image.arrays import SAMPLED_SIDE, full_scale, subsample
+from s2am_engine.image.data import ImageData
 from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.inference.references import References
 from s2am_engine.inference.shading import predict_shading
@@ -68,16 +69,12 @@ class HarmonizeInput:
     """Input of a model, all in the document's depth and profile.
 
     Attributes:
-        pixels: H×W×3, the layer in its original colors on its reference.
+        image: the layer in its original colors on its reference; pixels whose alpha is 0 are ignored.
         mask: H×W, the coverage of the layer.
-        alpha: H×W, 0 where pixels are to be ignored; None = none are.
-        profile: ICC profile; None = sRGB.
     """
 
-    pixels: NDArray[Any]
+    image: ImageData
     mask: NDArray[Any]
-    alpha: NDArray[Any] | None
-    profile: bytes | None
 
 
 def prepare_input(
@@ -112,7 +109,7 @@ def prepare_input(
         area = reference.area.to_array()
         area = area if side is None else subsample(area, side)
         alpha = _restrict_to_area(area, mask, alpha, image.pixels.dtype)
-    return HarmonizeInput(image.pixels, mask, alpha, document.profile)
+    return HarmonizeInput(ImageData(image.pixels, alpha, document.profile), mask)
 
 
 def find_harmonization(
@@ -213,9 +210,10 @@ def find_finish(document: Document, layer_id: int, progress: FractionCallback | 
     """
     layer = document.layer(layer_id)
     composite = prepare_input(document, layer_id, progress=progress)
-    measured = composite.pixels, composite.mask, composite.alpha
+    image, mask = composite.image, composite.mask
+    measured = image.pixels, mask, image.alpha
     color_map = None if layer.harmonization is None else layer.harmonization.color_map
-    around, shading = Surroundings.measure(*measured), predict_shading(*measured, composite.profile, color_map)
+    around, shading = Surroundings.measure(*measured), predict_shading(*measured, image.profile, color_map)
     found = FinishMeasurement.of(SampleWindows.of(*measured), color_map, around)
     automatic, basis = found.automatic(shading), basis_of(document, layer, layer.transform)
     return MeasuredFinish(automatic, automatic, found, around, layer.transform, shading, basis)
@@ -235,12 +233,7 @@ def _reduce_photographs(reference: Reference, size: int, report: FractionCallbac
 def _predict(
     harmonizer: Harmonizer, model_input: HarmonizeInput, reference: Reference, photographs: References | None
 ) -> Harmonization:
-    result = harmonizer(
-        *(model_input.pixels, model_input.mask),
-        alpha=model_input.alpha,
-        profile=model_input.profile,
-        references=photographs,
-    )
+    result = harmonizer(model_input.image, model_input.mask, references=photographs)
     return Harmonization(result.color_map, result.model, result.confidence, reference, likeness=result.likeness)
 
 

@@ -83,7 +83,8 @@ def test_shadow_is_estimated_and_not_part_of_the_models_input() -> None:
     assert estimate.notes
     assert estimate.shadow.contact > 0
     plain = commands.set_shadow(layer.id, None).change(document)
-    np.testing.assert_array_equal(prepare_input(document, layer.id).pixels, prepare_input(plain, layer.id).pixels)
+    found, expected = prepare_input(document, layer.id), prepare_input(plain, layer.id)
+    np.testing.assert_array_equal(found.image.pixels, expected.image.pixels)
 
 
 def test_project_keeps_the_shadow_and_other_programs_see_it_as_a_layer(tmp_path: Path) -> None:

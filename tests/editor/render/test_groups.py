@@ -187,9 +187,9 @@ def test_layer_in_a_group_is_harmonized_with_everything_below() -> None:
     found = prepare_input(document, d.id)
     below = flatten(dataclasses.replace(document, layers=document.layers[:3])).pixels
     outside = found.mask == 0
-    np.testing.assert_array_equal(found.pixels[outside], below[outside])
+    np.testing.assert_array_equal(found.image.pixels[outside], below[outside])
     inside: NDArray[np.bool_] = found.mask == 255
-    np.testing.assert_array_equal(found.pixels[inside], _placed(d, document)[inside])
+    np.testing.assert_array_equal(found.image.pixels[inside], _placed(d, document)[inside])
 
 
 def _placed(layer: Layer, document: Document) -> NDArray[np.uint8]:

@@ -78,11 +78,11 @@ def test_prepare_input_ignores_hidden_layers_and_layers_above(models: LoadedMode
     hidden = dataclasses.replace(document.new_layer(ImageData(scene(seed=4)), "hidden"), visible=False)
     crowded = dataclasses.replace(document, layers=(document.layers[0], hidden, layer, above))
     alone, among = prepare_input(document, layer.id), prepare_input(crowded, layer.id)
-    np.testing.assert_array_equal(alone.pixels, among.pixels)
+    np.testing.assert_array_equal(alone.image.pixels, among.image.pixels)
     first = find_harmonization(document, layer.id, models, "concord", sliders=Sliders(brightness=0.5))
     recolored = commands.set_harmonization(layer.id, first).change(crowded)
     np.testing.assert_array_equal(
-        prepare_input(recolored, above.id).pixels[:20],
+        prepare_input(recolored, above.id).image.pixels[:20],
         flatten(dataclasses.replace(recolored, layers=recolored.layers)).pixels[:20],
     )
 
@@ -106,9 +106,9 @@ def test_find_harmonization_of_a_large_image_needs_little_memory(models: LoadedM
         composite = commands.add_layers([layer]).change(document)
         whole = prepare_input(composite, layer.id)
         with models.using("concord") as harmonizer:
-            expected = harmonizer(whole.pixels, whole.mask)
+            expected = harmonizer(whole.image.pixels, whole.mask)
         assert find_harmonization(composite, layer.id, models, "concord").model_map == expected.color_map
-    assert peak(SAMPLED_SIDE) < peak(None) - 0.6 * (whole.pixels.nbytes + whole.mask.nbytes)
+    assert peak(SAMPLED_SIDE) < peak(None) - 0.6 * (whole.image.pixels.nbytes + whole.mask.nbytes)
 
 
 def test_find_harmonization_with_reference_layer(models: LoadedModels) -> None:
@@ -130,8 +130,8 @@ def test_find_harmonization_with_reference_area(models: LoadedModels) -> None:
     elsewhere = dataclasses.replace(document, layers=(Document.from_image(ImageData(other), "x").layers[0], layer))
     # Pixels outside of the area are ignored, except for the layer's own.
     elsewhere_input = prepare_input(elsewhere, layer.id, Reference("area", area=area))
-    assert elsewhere_input.alpha is not None
-    assert (elsewhere_input.alpha[:, 60:][elsewhere_input.mask[:, 60:] == 0] == 0).all()
+    assert elsewhere_input.image.alpha is not None
+    assert (elsewhere_input.image.alpha[:, 60:][elsewhere_input.mask[:, 60:] == 0] == 0).all()
     assert found.model_map != find_harmonization(document, layer.id, models, "concord").model_map
 
 

@@ -67,7 +67,7 @@ def test_whole_image_is_adjusted_undone_saved_and_exported(
     assert session.history.names[-3:] == ["Adjust image"] * 3
     assert session.document.layers == layers
     model_input = prepare_input(session.document, session.document.layers[1].id)
-    np.testing.assert_array_equal(model_input.pixels, plain)  # below the adjustment, as the layer itself
+    np.testing.assert_array_equal(model_input.image.pixels, plain)  # below the adjustment, as the layer itself
 
     curved, project, image = flatten(session.document).pixels, tmp_path / "graded.ora", tmp_path / "graded.png"
     window.files.export(image)
