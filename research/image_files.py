@@ -79,7 +79,7 @@ class _Worker:
         self._connection: Connection | None = None
 
     def check(self, path: Path, seconds: float) -> ReadingOutcome:
-        """Let the process handle a file, for a limited time."""
+        """Have the process handle a file, for a limited time."""
         connection = self._connection or self._start()
         connection.send(path)
         try:

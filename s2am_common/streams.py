@@ -11,7 +11,7 @@ _HANDLER = "s2am-plain"
 
 
 def make_printable(*streams: Any) -> None:
-    """Let streams print every text: in UTF-8 as it is; else with plain quotes, and the rest escaped.
+    """Set up streams to print every text: in UTF-8 as it is; else with plain quotes, and the rest escaped.
 
     Args:
         *streams: text streams; None (a program without a terminal on Windows) is skipped.

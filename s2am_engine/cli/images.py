@@ -276,8 +276,8 @@ def write_predicted_mask(
         source: the image file.
         output: the file to write.
         step: description of `find`.
-        find: returns the detection or selected subject, and the name of the model; imports its libraries itself, as
-            that takes a second, which a file that cannot be read should not cost.
+        find: loads the model, so that a file that cannot be read is refused at once; returns the detection or the
+            selected subject, and the name of the model.
         cutout: write the image with the mask as its transparency, not the mask.
     """
     with status_line() as status:

@@ -135,7 +135,7 @@ def check_fit(path: Path, drawn_on: tuple[int, int], size: tuple[int, int]) -> N
 
 
 def check_photo_size(path: Path, width: int, height: int) -> None:
-    """Make sure that a picture is a photograph and not an icon."""
+    """Check that a picture is a photograph and not an icon."""
     if min(width, height) < SMALLEST_PHOTO_SIDE:
         raise TrainingError(
             f"{path} is smaller than {SMALLEST_PHOTO_SIDE} pixels: bring it in its full size.",
