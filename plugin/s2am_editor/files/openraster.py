@@ -348,8 +348,8 @@ def _read_layers(archive: zipfile.ZipFile, stack_xml: bytes, report: FractionCal
     width, height = int(image.attrib["w"]), int(image.attrib["h"])
     check_image_size(width, height)
     found, notes, profile = list[Layer](), set[str](), None
-    groups: list[Group] = []
-    nodes = list(_layer_nodes(image.find("stack"), 0, 0, None, groups, notes))
+    tree = _StackReader(notes)
+    nodes = list(tree.layers(image.find("stack"), 0, 0, None))
     for index, (node, left, top, group) in enumerate(reversed(nodes)):
         decoded = _read_png(archive, node.attrib["src"])
         profile = profile or fitting_profile(decoded.profile, gray=False)
@@ -360,31 +360,36 @@ def _read_layers(archive: zipfile.ZipFile, stack_xml: bytes, report: FractionCal
         report((index + 1) / len(nodes))
     dtype = max((layer.raster.pixels.dtype for layer in found), key=lambda depth: depth.itemsize)
     layers = tuple(dataclasses.replace(layer, raster=_convert_depth(layer.raster, dtype)) for layer in found)
-    document = Document(width, height, (), dtype, profile, active=layers[-1].id, groups=tuple(groups))
+    document = Document(width, height, (), dtype, profile, active=layers[-1].id, groups=tuple(tree.groups))
     return document.with_layers(layers), sorted(notes)
 
 
-def _layer_nodes(
-    stack: Any, left: int, top: int, parent: int | None, groups: list[Group], notes: set[str]
-) -> Iterator[tuple[Any, int, int, int | None]]:
-    """Yield the layers of a stack, from top to bottom: node, left, top, group; append its groups to `groups`."""
-    for node in stack:
-        if node.tag not in ("layer", "stack"):
-            notes.add(f"A “{node.tag}” was skipped: only pixel layers are supported.")
-            continue
-        mode = node.attrib.get("composite-op", BlendMode.NORMAL.value)
-        if mode not in _BLEND_MODES:
-            notes.add(f"The blend mode “{mode}” is not supported: its layers are shown as normal ones.")
-        x, y = left + int(float(node.attrib.get("x", 0))), top + int(float(node.attrib.get("y", 0)))
-        if node.tag == "stack":
-            common = _common_fields(node)
-            # The specification isolates all groups with an opacity or a blend mode of their own.
-            is_plain = common["opacity"] == 1 and common["blend_mode"] is BlendMode.NORMAL
-            isolated = node.attrib.get("isolation", "auto") == "isolate" or not is_plain
-            groups.append(Group(node.attrib.get("name", ""), isolated=isolated, parent=parent, **common))
-            yield from _layer_nodes(node, x, y, groups[-1].id, groups, notes)
-        else:
-            yield node, x, y, parent
+class _StackReader:
+    """Reads the tree of layers and groups, and collects the groups and the notes on unsupported features."""
+
+    def __init__(self, notes: set[str]) -> None:
+        self.groups: list[Group] = []
+        self._notes = notes
+
+    def layers(self, stack: Any, left: int, top: int, parent: int | None) -> Iterator[tuple[Any, int, int, int | None]]:
+        """Yield the layers of a stack, from top to bottom: node, left, top, group."""
+        for node in stack:
+            if node.tag not in ("layer", "stack"):
+                self._notes.add(f"A “{node.tag}” was skipped: only pixel layers are supported.")
+                continue
+            mode = node.attrib.get("composite-op", BlendMode.NORMAL.value)
+            if mode not in _BLEND_MODES:
+                self._notes.add(f"The blend mode “{mode}” is not supported: its layers are shown as normal ones.")
+            x, y = left + int(float(node.attrib.get("x", 0))), top + int(float(node.attrib.get("y", 0)))
+            if node.tag == "stack":
+                common = _common_fields(node)
+                # The specification isolates all groups with an opacity or a blend mode of their own.
+                is_plain = common["opacity"] == 1 and common["blend_mode"] is BlendMode.NORMAL
+                isolated = node.attrib.get("isolation", "auto") == "isolate" or not is_plain
+                self.groups.append(Group(node.attrib.get("name", ""), isolated=isolated, parent=parent, **common))
+                yield from self.layers(node, x, y, self.groups[-1].id)
+            else:
+                yield node, x, y, parent
 
 
 def _common_fields(node: Any) -> dict[str, Any]:
