@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from harmonize_layer.core.composite import PredictedComposite, predict_color_map, read_composite
+from harmonize_layer.core.composite import PredictedComposite, read_composite, request_color_map
 from harmonize_layer.core.effect_gains import effect_gains
 from harmonize_layer.core.harmonizing import EngineStartup, HarmonizeRun, Stopwatch
 from harmonize_layer.core.host import OtherDrawable
@@ -446,12 +446,12 @@ def test_empty_layers_and_backgrounds_are_errors(image: Image, engine: LocalEngi
     assert "undo start" not in image.log
 
 
-def test_predict_color_map_passes_other_errors_on(image: Image, engine: LocalEngine) -> None:
+def test_request_color_map_passes_other_errors_on(image: Image, engine: LocalEngine) -> None:
     host, (pasted,) = wrap(image, image.layers[0])
     composite = read_composite(host, pasted, [], HarmonizeSettings())
     engine.models_cache.error = MaskError("Other.", code="mask.size")
     with pytest.raises(MaskError, match="Other"):
-        predict_color_map(engine, composite, "", lambda _: None, likeliest=False)
+        request_color_map(engine, composite, composite.request("", likeliest=False), lambda _: None)
 
 
 # -- parts
@@ -461,7 +461,7 @@ def test_run_uses_the_previewed_result(image: Image, engine: LocalEngine) -> Non
     host, (pasted,) = wrap(image, image.layers[0])
     settings = HarmonizeSettings()
     composite = read_composite(host, pasted, [], settings)
-    result = predict_color_map(engine, composite, "", lambda _: None, likeliest=True)
+    result = request_color_map(engine, composite, composite.request("", likeliest=True), lambda _: None)
     HarmonizeRun(host, [pasted], settings, engine, lambda _: None).run(PredictedComposite(composite, result))
     assert sum(isinstance(request, Harmonize) for request in engine.sent) == 1
 

@@ -296,31 +296,23 @@ def lacks_mask(image: HostImage, layer: HostLayer) -> bool:
     return len(visible) > 1 and min(_reduced_alpha(layer)) == _OPAQUE
 
 
-def predict_color_map(
-    engine: EngineClient,
-    composite: LayerComposite,
-    model: str,
-    progress: ProgressCallback,
-    *,
-    likeliest: bool,
-    predicted: bytes = b"",
+def request_color_map(
+    engine: EngineClient, composite: LayerComposite, request: Harmonize, progress: ProgressCallback
 ) -> HarmonizeResponse:
     """Ask the engine for the color map of a composite.
 
     Args:
         engine: the engine.
         composite: the composite.
-        model: name; "" = the default.
+        request: made by `LayerComposite.request`.
         progress: called with each step.
-        likeliest: see `Harmonize`.
-        predicted: the predicted mask of an earlier result for the same composite.
 
     Raises:
         LayerError: the layer is empty, or nothing else is visible.
         S2AMError: other errors of the engine.
     """
     try:
-        return engine.request(composite.request(model, likeliest=likeliest, predicted=predicted), progress)
+        return engine.request(request, progress)
     except MaskError as error:
         if error.code == "mask.empty":
             failed = messages.empty if composite.is_empty else messages.outside

@@ -24,8 +24,8 @@ from harmonize_layer.core import messages
 from harmonize_layer.core.composite import (
     LayerComposite,
     PredictedComposite,
-    predict_color_map,
     read_composite,
+    request_color_map,
     request_subject,
 )
 from harmonize_layer.core.effect_gains import effect_gains
@@ -215,7 +215,8 @@ class HarmonizeRun:
         """Ask the engine for the color map of a composite, after its subject if that is to be selected."""
         composite = self._cut_out(composite)
         likeliest = self.likeliest or self.settings.mask == "detect"
-        result = predict_color_map(self.engine, composite, self.settings.model, self.progress, likeliest=likeliest)
+        request = composite.request(self.settings.model, likeliest=likeliest)
+        result = request_color_map(self.engine, composite, request, self.progress)
         return PredictedComposite(composite, result)
 
     def _metadata(

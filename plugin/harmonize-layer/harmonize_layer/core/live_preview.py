@@ -15,8 +15,8 @@ from harmonize_layer.core import messages
 from harmonize_layer.core.composite import (
     LayerComposite,
     PredictedComposite,
-    predict_color_map,
     read_composite,
+    request_color_map,
     request_subject,
 )
 from harmonize_layer.core.detail import Detail, read_detail
@@ -213,7 +213,8 @@ class LivePreview:
         certain = before.result.mask_certain if before else True
 
         def predict(engine: EngineClient, report: ProgressCallback) -> PredictedComposite:
-            result = predict_color_map(engine, composite, model, report, likeliest=True, predicted=mask)
+            request = composite.request(model, likeliest=True, predicted=mask)
+            result = request_color_map(engine, composite, request, report)
             return PredictedComposite(composite, replace(result, mask_certain=certain) if mask else result)
 
         self._view.show_status("Analyzing the image", busy=True)

@@ -35,7 +35,7 @@ def render_composite(
     if composite.stack is None:
         mask = refined.mask.plane if refined else predicted.result.mask
         source = PixelSource(bytes_reader(composite.rgba, 4 * columns), predicted=bytes_reader(mask, columns))
-        return _render(engine, adjusted, columns, rows, source)
+        return _render(engine, adjusted, PixelLayout(columns, rows), source)
     part = Detail(
         window=composite.window,
         stack=composite.stack,
@@ -75,7 +75,8 @@ def render_detail(
         selection=bytes_reader(part.selection, columns) if part.selection else None,
         predicted=bytes_reader(part.predicted, columns) if part.predicted else None,
     )
-    return _render(engine, adjusted, columns, rows, source, finish if part.window.scale == 1 else None)
+    applied = finish if part.window.scale == 1 else None
+    return _render(engine, adjusted, PixelLayout(columns, rows), source, applied)
 
 
 def with_alpha(rgba: bytes, alpha: bytes) -> bytes:
@@ -88,8 +89,7 @@ def with_alpha(rgba: bytes, alpha: bytes) -> bytes:
 def _render(
     engine: EngineClient,
     adjusted: AdjustResult,
-    columns: int,
-    rows: int,
+    layout: PixelLayout,
     source: PixelSource,
     finish: LayerFinish | None = None,
 ) -> bytes:
@@ -98,5 +98,5 @@ def _render(
     def write(top: int, _count: int, data: bytes) -> None:
         parts[top] = data
 
-    engine.render(adjusted.effect or adjusted.color_map, PixelLayout(columns, rows), source, write, finish=finish)
+    engine.render(adjusted.effect or adjusted.color_map, layout, source, write, finish=finish)
     return b"".join(parts[top] for top in sorted(parts))

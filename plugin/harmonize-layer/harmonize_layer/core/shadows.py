@@ -10,7 +10,7 @@ from gimp_bridge.client import EngineClient
 from gimp_bridge.layer_pixels import ReadRows, bytes_reader
 from gimp_bridge.protocol import ProgressUpdate
 from gimp_bridge.request_channel import ProgressCallback
-from gimp_bridge.shadow_messages import EstimateShadow, RenderShadow, ShadowRendered, ShadowValues
+from gimp_bridge.shadow_messages import EstimateShadow, RenderShadow, ShadowValues
 from gimp_bridge.strip_messages import Depth
 from harmonize_layer.core import messages
 from harmonize_layer.core.composite import LayerComposite
@@ -114,7 +114,8 @@ def new_shadow_layer(
     """
     progress(ProgressUpdate(text="Rendering the shadow"))
     depth: Depth = "u8" if staging.has_8_bits else "u16"
-    rendered, opacity = _render(engine, silhouette, staging.size, depth, values, progress)
+    request = _render_request(silhouette, staging.size, values, depth)
+    rendered, opacity = engine.render_shadow(request, silhouette.alpha, progress, silhouette.masks)
     if not opacity:
         return None
     shadow_area = PixelArea(rendered.left, rendered.top, rendered.width, rendered.height)
@@ -143,23 +144,20 @@ def render_shadow_plane(
     columns, rows = composite.window.columns, composite.window.rows
     planes = [bytes_reader(plane, columns) for plane in (composite.layer_alpha, *masks)]
     silhouette = CastingLayer(PixelArea(0, 0, columns, rows), planes[0], planes[1:])
-    rendered, opacity = _render(engine, silhouette, (columns, rows), "u8", values, progress)
+    request = _render_request(silhouette, (columns, rows), values, "u8")
+    rendered, opacity = engine.render_shadow(request, silhouette.alpha, progress, silhouette.masks)
     part = Window(PixelArea(rendered.left, rendered.top, rendered.width, rendered.height), 1.0)
     whole = crop_plane(opacity, part, Window(silhouette.area, 1.0)) if opacity else bytes(columns * rows)
     return ShadowPlane(rendered.color, whole, composite.window)
 
 
-def _render(
-    engine: EngineClient,
-    silhouette: CastingLayer,
-    canvas: tuple[int, int],
-    depth: Depth,
-    values: ShadowValues,
-    progress: ProgressCallback,
-) -> tuple[ShadowRendered, bytes]:
+def _render_request(
+    silhouette: CastingLayer, canvas: tuple[int, int], values: ShadowValues, depth: Depth
+) -> RenderShadow:
+    """Return the request for the shadow on a canvas of a size. Raises LayerError if they are too large."""
     area, (width, height) = silhouette.area, canvas
     try:
-        request = RenderShadow(
+        return RenderShadow(
             width=area.width,
             height=area.height,
             left=area.x,
@@ -173,7 +171,6 @@ def _render(
         )
     except ValueError as error:
         raise messages.too_large_for_shadow() from error
-    return engine.render_shadow(request, silhouette.alpha, progress, silhouette.masks)
 
 
 def insert_shadow(

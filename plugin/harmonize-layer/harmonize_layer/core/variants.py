@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from gimp_bridge.client import EngineClient
 from gimp_bridge.protocol import ModelInfo
 from gimp_bridge.request_channel import ProgressCallback
-from harmonize_layer.core.composite import PredictedComposite, predict_color_map
+from harmonize_layer.core.composite import PredictedComposite, request_color_map
 from harmonize_layer.core.preview_job import PreviewJob
 from harmonize_layer.core.rendering import with_alpha
 from harmonize_layer.core.settings import HarmonizeSettings
@@ -34,7 +34,8 @@ class VariantJob:
         predicted = self.predicted
         if self.model != self.settings.model:
             composite, mask = predicted.composite, predicted.predicted_mask
-            result = predict_color_map(engine, composite, self.model, report, likeliest=True, predicted=mask)
+            request = composite.request(self.model, likeliest=True, predicted=mask)
+            result = request_color_map(engine, composite, request, report)
             predicted = PredictedComposite(composite, result)
         settings = replace(self.settings, sliders=self.settings.sliders | {"strength": self.strength})
         return PreviewJob(predicted, settings).run(engine, report).rgba
