@@ -20,11 +20,12 @@ from s2am_engine.models.model_store import Card, blank_network, find_model
 from s2am_engine.networks.registry import NETWORKS
 from s2am_engine.networks.spec import Recipe
 from s2am_engine.training.distributed import ProcessGroup
+from s2am_engine.training.heap import tune_malloc
 from s2am_engine.training.learner import EncodedBatch, Learner
 from s2am_engine.training.pair_source import Loader
 from s2am_engine.training.photo_cache import LONG_SIDE, Photograph
 from s2am_engine.training.synthetic_pairs import PairMaker
-from s2am_engine.training.trainer import default_workers, learning_threads, tune_malloc
+from s2am_engine.training.trainer import default_workers, learning_threads
 
 PHOTOGRAPHS = 16
 WARM_UP = 3  # steps before the time is taken
