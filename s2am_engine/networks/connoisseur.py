@@ -116,7 +116,7 @@ class Connoisseur(CurvesAndMatrixNetwork):
         first = (0.25 * self.head(torch.cat([statistics, encoded], dim=1))).to(composite.dtype)
         with torch.autocast(composite.device.type, enabled=False):
             (initial,) = self.render(first.detach(), composite)
-            shown = initial.clamp(0, 1) * mask
+            shown = initial.clamp_(0, 1).mul_(mask)
             colors = F.interpolate(shown, small.shape[-2:], mode="area") / small.clamp_min(_EPSILON)
         residuals = self.vote(torch.cat([x, colors - 0.5], dim=1)).to(composite.dtype)
         with torch.autocast(composite.device.type, enabled=False):

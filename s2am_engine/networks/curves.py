@@ -31,10 +31,11 @@ def render_curves(pieces: Tensor, pictures: Tensor) -> Tensor:
     slopes = pieces * count / (pieces.sum(dim=2, keepdim=True) + _EPSILON)
     knots = torch.cat([slopes.new_zeros(batch, channels, 1), slopes.cumsum(dim=2) / count], dim=2)
     values = pictures.flatten(2)
-    index = (values.detach() * count).floor().clamp(0, count - 1).long()
+    place = (values.detach() * count).floor_().clamp_(0, count - 1)
+    index = place.long()
     start = knots.gather(2, index)
     slope = slopes.gather(2, index)
-    return (start + (values - index / count) * slope).view_as(pictures)
+    return torch.addcmul(start, values - place.div_(count), slope).view_as(pictures)
 
 
 class CurvesAndMatrixNetwork(MapNetwork):
@@ -87,8 +88,8 @@ def interpolate_curves(values: Tensor, colors: Tensor) -> Tensor:
     Returns:
         (B, C, N).
     """
-    pieces = values.shape[2] - 1
-    position = colors.clamp(0, 1) * pieces
-    index = position.detach().floor().clamp(0, pieces - 1).long()
-    low, high = values.gather(2, index), values.gather(2, index + 1)
-    return torch.lerp(low, high, position - index)
+    position = colors.clamp(0, 1) * (values.shape[2] - 1)
+    index = position.detach().long()
+    # Beyond the last knot the curve goes on, for the value 1 and its gradient.
+    beyond = torch.cat([values[:, :, 1:], 2 * values[:, :, -1:] - values[:, :, -2:-1]], dim=2)
+    return torch.lerp(values.gather(2, index), beyond.gather(2, index), position.frac())

@@ -126,11 +126,13 @@ def cell_colors(composite: Tensor, mask: Tensor, size: tuple[int, int]) -> Tenso
         (B, 20, *size) of order 1.
     """
     parts = []
-    values = torch.cat([composite, composite**2], dim=1)
     for region in (mask, 1 - mask):
         share = F.interpolate(region, size, mode="area")
-        of_all = F.interpolate(values * region, size, mode="area")
-        mean, square = (of_all / share.clamp_min(_EPSILON)).chunk(2, dim=1)
+        weighted = composite * region
+        mean, square = (
+            F.interpolate(values, size, mode="area") / share.clamp_min(_EPSILON)
+            for values in (weighted, weighted * composite)
+        )
         there = (share > SMALLEST_SHARE).to(composite.dtype)
         deviation = (square - mean**2).clamp_min(1e-6).sqrt()
         parts += [there * (mean - 0.5), there * 4 * deviation, there]

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -59,29 +61,39 @@ class RegionStatistics(nn.Module):
 
     def histograms(self, values: Tensor, regions: Tensor) -> Tensor:
         """Return soft histograms of (B, 5, N) values under (B, 2, N) weights: (B, 2, 5, bins), square-rooted."""
-        shares = soft_bins(values.transpose(1, 2).contiguous(), self.bins)  # (B, N, 5, bins)
-        return (regions @ shares.flatten(2)).unflatten(2, (-1, self.bins)).clamp_min(_EPSILON).sqrt()
+        shares = soft_bins(values, self.bins).flatten(1, 2)  # (B, 5 · bins, N)
+        return (regions @ shares.transpose(1, 2)).unflatten(2, (-1, self.bins)).clamp_min(_EPSILON).sqrt()
 
     def joint_histograms(self, values: Tensor, regions: Tensor) -> Tensor:
         """Return soft joint RGB histograms: (B, 2, joint_bins³), square-rooted and scaled to order 1."""
-        shares = soft_bins(values[:, :3], self.joint_bins)
-        red, green, blue = shares.unbind(dim=1)
-        red_green = (red.unsqueeze(3) * green.unsqueeze(2)).flatten(2)
+        red, green, blue = soft_bins(values[:, :3], self.joint_bins).unbind(dim=1)  # (B, joint_bins, N) each
+        red_green = (red.unsqueeze(2) * green.unsqueeze(1)).flatten(1, 2)
         # The smaller factor is weighted: it is a sixth of the other.
-        weighted = (regions.transpose(1, 2).unsqueeze(3) * blue.unsqueeze(2)).flatten(2)
-        joint = (red_green.transpose(1, 2) @ weighted).unflatten(2, (2, -1)).transpose(1, 2)
+        weighted = (regions.unsqueeze(2) * blue.unsqueeze(1)).flatten(1, 2)
+        joint = (red_green @ weighted.transpose(1, 2)).unflatten(2, (2, -1)).transpose(1, 2)
         return joint.flatten(2).clamp_min(_EPSILON).sqrt() * 2
 
     def rings(self, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Return bands of foreground and background along the seam, each (B, 1, h, w)."""
-        grown, shrunk = self.dilate(mask), -self.dilate(-mask)
+        grown, shrunk = dilate(mask, self.ring), -dilate(-mask, self.ring)
         return (mask - shrunk), (grown - mask)
 
-    def dilate(self, mask: Tensor) -> Tensor:
-        """Return the maximum of (B, 1, h, w) over squares around each pixel, one axis after the other."""
-        width = 2 * self.ring + 1
-        columns = F.max_pool2d(mask, (width, 1), stride=1, padding=(self.ring, 0))
-        return F.max_pool2d(columns, (1, width), stride=1, padding=(0, self.ring))
+
+def dilate(masks: Tensor, radius: int) -> Tensor:
+    """Return the maximum of (B, 1, h, w) over squares of 2 · radius + 1 pixels around each pixel.
+
+    By maxima of shifted images, of twice the width each time: pooling takes many times as long on a CPU.
+    """
+    full = 2 * radius + 1
+    masks = F.pad(masks, (radius,) * 4, value=-math.inf)
+    for axis in (2, 3):
+        width = 1
+        while width < full:
+            shift = min(width, full - width)
+            kept = masks.shape[axis] - shift
+            masks = torch.maximum(masks.narrow(axis, 0, kept), masks.narrow(axis, shift, kept))
+            width += shift
+    return masks
 
 
 def describe_pixels(composite: Tensor) -> Tensor:
@@ -100,9 +112,9 @@ def normalize_weights(weights: Tensor) -> Tensor:
 
 
 def soft_bins(values: Tensor, bins: int) -> Tensor:
-    """Distribute each value in [0, 1] between its two nearest of `bins` centers: (..., N) to (..., N, bins)."""
-    centers = torch.arange(bins, device=values.device, dtype=values.dtype)
-    distance = (values * (bins - 1)).unsqueeze(-1) - centers
+    """Distribute each value in [0, 1] between its two nearest of `bins` centers: (..., N) to (..., bins, N)."""
+    centers = torch.arange(bins, device=values.device, dtype=values.dtype).unsqueeze(1)
+    distance = (values * (bins - 1)).unsqueeze(-2) - centers  # pixels last: operations are vectorized over them
     return distance.abs_().neg_().add_(1).clamp_min_(0)  # in place: it is large
 
 

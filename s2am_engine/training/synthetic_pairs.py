@@ -16,11 +16,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
-from torch.nn import functional as F
 
 from s2am_common.errors import TrainingError
 from s2am_engine.color.srgb import linear_tensor_to_srgb, srgb_tensor_to_linear, tensor_luma
 from s2am_engine.image.contact_sheet import draw_contact_sheet
+from s2am_engine.networks.statistics import dilate
 from s2am_engine.training.batch_rng import BatchRNG
 from s2am_engine.training.color_styles import ColorStyles
 from s2am_engine.training.color_transfer import transfer_colors
@@ -305,9 +305,9 @@ def given_mask(regions: Tensor, rng: BatchRNG) -> Tensor:
     if len(soft):
         masks[soft] = blur(regions[soft], rng.subset(soft).uniform_between(0.5, 1.5))
     if len(wide):
-        masks[wide] = F.max_pool2d(regions[wide], 3, stride=1, padding=1)
+        masks[wide] = dilate(regions[wide], 1)
     if len(narrow):
-        masks[narrow] = -F.max_pool2d(-regions[narrow], 3, stride=1, padding=1)
+        masks[narrow] = -dilate(-regions[narrow], 1)
     return masks
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from s2am_engine.networks.curves import _EPSILON, render_curves
+from s2am_engine.networks.curves import _EPSILON, interpolate_curves, render_curves
 from s2am_engine.networks.s2crnet import S2CRNet, crop_to_mask
-from s2am_engine.networks.statistics import RegionStatistics
+from s2am_engine.networks.statistics import RegionStatistics, dilate
 from s2am_engine.networks.traits import spline_basis
 from tests.engine.networks import pictures
 
@@ -23,6 +23,27 @@ def test_render_curves_formula() -> None:
         slopes, value = pieces[index[:2]], float(values[index])
         total = sum(min(max(value - i / 64, 0), 1 / 64) * float(slopes[i]) for i in range(64))
         assert float(rendered[index]) == pytest.approx(total * 64 / (float(slopes.sum()) + _EPSILON), abs=1e-9)
+
+
+def test_interpolate_curves_between_knots_and_at_the_ends() -> None:
+    values = torch.rand(2, 3, 5, generator=torch.Generator().manual_seed(2))
+    colors = torch.tensor([-0.5, 0, 0.1, 0.25, 0.6, 1, 1.5]).expand(2, 3, -1).contiguous().requires_grad_()
+    result = interpolate_curves(values, colors)
+    for index in np.ndindex(2, 3):
+        expected = np.interp(colors[index].detach(), np.linspace(0, 1, 5), values[index])
+        np.testing.assert_allclose(result[index].detach(), expected, atol=1e-6)
+    (slopes,) = torch.autograd.grad(result.sum(), colors)
+    pieces = 4 * values.diff(dim=2)
+    expected_slopes = torch.stack([pieces[..., 0], pieces[..., 0], pieces[..., 1], pieces[..., 2], pieces[..., 3]], 2)
+    torch.testing.assert_close(slopes[..., 1:6], expected_slopes)
+    assert not slopes[..., [0, 6]].any()
+
+
+@pytest.mark.parametrize("radius", [1, 2, 3])
+def test_dilate_is_the_maximum_of_a_square(radius: int) -> None:
+    masks = torch.rand(2, 1, 9, 12, generator=torch.Generator().manual_seed(3)) - 0.5
+    expected = torch.nn.functional.max_pool2d(masks, 2 * radius + 1, stride=1, padding=radius)
+    assert torch.equal(dilate(masks, radius), expected)
 
 
 def test_s2crnet_cascade_chains_curves() -> None:
