@@ -16,8 +16,8 @@ MALLOC_OPTIONS = {
     "M_TOP_PAD": (-2, 2**26),
     "M_ARENA_MAX": (-8, 1),
 }
-BLOCK = 24 * 2**20  # bytes; below the threshold, so that it is a part of the heap
-BLOCKS = 40  # about the memory of a training of `connoisseur`
+HEAP_BLOCK = 24 * 2**20  # bytes; below the threshold, so that it is a part of the heap
+HEAP_BLOCKS = 40  # about the memory of a training of `connoisseur`
 
 
 def tune_malloc() -> None:
@@ -41,9 +41,9 @@ def use_huge_pages(library: ctypes.CDLL) -> None:
     Where the system has no huge pages on request, nothing changes.
     """
     library.malloc.restype = ctypes.c_void_p
-    addresses = [library.malloc(ctypes.c_size_t(BLOCK)) for _ in range(BLOCKS)]
+    addresses = [library.malloc(ctypes.c_size_t(HEAP_BLOCK)) for _ in range(HEAP_BLOCKS)]
     for address in filter(None, addresses):
         page = address - address % mmap.PAGESIZE
-        library.madvise(ctypes.c_void_p(page), ctypes.c_size_t(address + BLOCK - page), mmap.MADV_HUGEPAGE)
+        library.madvise(ctypes.c_void_p(page), ctypes.c_size_t(address + HEAP_BLOCK - page), mmap.MADV_HUGEPAGE)
     for address in addresses:
         library.free(ctypes.c_void_p(address))
