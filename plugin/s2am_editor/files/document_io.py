@@ -20,11 +20,12 @@ from s2am_common.image_formats import (
     format_of_suffix,
 )
 from s2am_editor.document.model import Document, Layer
+from s2am_editor.files.opened_file import OpenedFile
 from s2am_editor.files.openraster import OPENRASTER_SUFFIX, read_openraster, write_openraster
 from s2am_editor.files.progress_steps import ProgressSteps
 from s2am_editor.render.export import converted, flatten, resized
 from s2am_engine.image.arrays import full_scale, value_range
-from s2am_engine.image.data import ImageData, Metadata
+from s2am_engine.image.data import Metadata
 from s2am_engine.image.io import load_image, save_image
 from s2am_engine.types import FractionCallback
 
@@ -36,21 +37,6 @@ _EXPORT_STEPS = 4  # rendering, resizing, converting, writing
 
 EXPORT_SUFFIXES = (*WRITABLE_SUFFIXES, PROJECT_SUFFIX)
 """Suffixes (lower case, with dot) of all files that can be written."""
-
-
-@dataclass(frozen=True)
-class OpenedFile:
-    """An opened document.
-
-    Attributes:
-        document: the layers of the file.
-        notes: one sentence for each feature of the file that is not supported.
-        merged: the file's own merged image, if the document looks different.
-    """
-
-    document: Document
-    notes: tuple[str, ...] = ()
-    merged: ImageData | None = None
 
 
 def is_project(path: Path) -> bool:
@@ -69,18 +55,16 @@ def open_document(path: Path, progress: FractionCallback | None = None) -> Opene
         FileError: the file does not exist, has an unsupported format, or is damaged.
     """
     if _starts_with(path, b"PK\3\4"):
-        document, notes = read_openraster(path, progress)
-    elif _starts_with(path, b"8BPS"):
+        return read_openraster(path, progress)
+    if _starts_with(path, b"8BPS"):
         from s2am_editor.files.photoshop import read_photoshop  # psd-tools takes a while to import
 
-        found = read_photoshop(path, progress)
-        return OpenedFile(found.document, tuple(found.notes), found.merged)
-    else:
-        image = load_image(path)
-        document, notes = Document.from_image(image, path.stem), list(image.notes)
-        if image.selection is not None:
-            notes.append("The saved selection (additional channel) is not kept.")
-    return OpenedFile(document, tuple(notes))
+        return read_photoshop(path, progress)
+    image = load_image(path)
+    notes = list(image.notes)
+    if image.selection is not None:
+        notes.append("The saved selection (additional channel) is not kept.")
+    return OpenedFile(Document.from_image(image, path.stem), tuple(notes))
 
 
 def likely_background(paths: Sequence[Path]) -> Path:

@@ -33,6 +33,7 @@ from s2am_editor.document.geometry import Transform
 from s2am_editor.document.layer_tree import Node, layer_tree
 from s2am_editor.document.model import Document, Group, Item, Layer
 from s2am_editor.document.raster import Raster, TiledMask
+from s2am_editor.files.opened_file import OpenedFile
 from s2am_editor.files.progress_steps import ProgressSteps
 from s2am_editor.files.project import DAMAGE_ERRORS, document_from_json, document_to_json, read_array
 from s2am_editor.render.cast_shadow import scaled_shadow
@@ -93,11 +94,8 @@ def write_openraster(path: Path, document: Document, progress: FractionCallback 
         progress(1.0)
 
 
-def read_openraster(path: Path, progress: FractionCallback | None = None) -> tuple[Document, list[str]]:
+def read_openraster(path: Path, progress: FractionCallback | None = None) -> OpenedFile:
     """Read a project or any other OpenRaster file.
-
-    Returns:
-        The document, and one sentence for each feature of the file that is not supported.
 
     Raises:
         FileError: not an OpenRaster file, damaged, or written by a newer version.
@@ -110,14 +108,14 @@ def read_openraster(path: Path, progress: FractionCallback | None = None) -> tup
             stack_xml = _read_entry(archive, "stack.xml", _MAX_TEXT_BYTES)
             description = _read_description(archive, stack_xml)
             if description is not None:
-                return document_from_json(description, _ArchiveStore(archive), report), []
+                return OpenedFile(document_from_json(description, _ArchiveStore(archive), report))
             document, notes = _read_layers(archive, stack_xml, report)
             if _DESCRIPTION in archive.namelist():
                 notes.append(
                     "Another program has saved this project since: its layers are shown, without the masks, sliders "
                     "and original colors that s2am had saved."
                 )
-            return document, notes
+            return OpenedFile(document, tuple(notes))
     except S2AMError as error:
         message = str(error) if str(path) in str(error) else f"{path}: {error}"
         raise ImageFormatError(message, path=str(path)) from error

@@ -10,9 +10,9 @@ import dataclasses
 import logging
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from s2am_editor.document.blend_mode import BlendMode
 from s2am_editor.document.geometry import Transform
 from s2am_editor.document.model import Document, Group, Layer
 from s2am_editor.document.raster import Raster, TiledMask
+from s2am_editor.files.opened_file import OpenedFile
 from s2am_editor.files.project import DAMAGE_ERRORS
 from s2am_editor.render.export import flatten
 from s2am_engine.image.arrays import full_scale, subsample, to_unit
@@ -70,21 +71,7 @@ logging.getLogger("psd_tools").addHandler(logging.NullHandler())
 _DEPTHS: dict[int, np.dtype[Any]] = {8: np.dtype(np.uint8), 16: np.dtype(np.uint16)}
 
 
-class PhotoshopFile(NamedTuple):
-    """An opened Photoshop document.
-
-    Attributes:
-        document: its pixel layers.
-        notes: one sentence for each feature of the file that is not supported.
-        merged: the file's own merged image, if the document looks different.
-    """
-
-    document: Document
-    notes: list[str]
-    merged: ImageData | None
-
-
-def read_photoshop(path: Path, progress: FractionCallback | None = None) -> PhotoshopFile:
+def read_photoshop(path: Path, progress: FractionCallback | None = None) -> OpenedFile:
     """Read a Photoshop document.
 
     Raises:
@@ -106,7 +93,7 @@ def read_photoshop(path: Path, progress: FractionCallback | None = None) -> Phot
         ) from error
 
 
-def _read(path: Path, report: FractionCallback) -> PhotoshopFile:
+def _read(path: Path, report: FractionCallback) -> OpenedFile:
     psd = PSDImage.open(path, max_alloc_bytes="unlimited")  # check_image_size limits it instead
     check_image_size(psd.width, psd.height)
     dtype = _DEPTHS.get(psd.depth)
@@ -118,23 +105,21 @@ def _read(path: Path, report: FractionCallback) -> PhotoshopFile:
         )
     gray = psd.color_mode == ColorMode.GRAYSCALE
     profile = fitting_profile(psd.image_resources.get_data(Resource.ICC_PROFILE), gray)
-    notes: set[str] = set()
-    unsupported = _UnsupportedFeatures()
-    groups = _read_groups(psd)
-    layers = tuple(_read_layers(psd, dtype, groups, notes, unsupported, report))
+    reader = _LayerReader(psd, dtype)
+    layers, notes = tuple(reader.layers(report)), reader.notes
     if not layers:
         image = _merged_image(psd, dtype, profile, notes)
         document = Document.from_image(dataclasses.replace(image, metadata=_metadata(psd)), path.stem)
-        return PhotoshopFile(document, sorted(notes), None)
+        return OpenedFile(document, tuple(sorted(notes)))
     document = Document(psd.width, psd.height, (), dtype, profile, gray, _metadata(psd), active=layers[-1].id)
-    document = dataclasses.replace(document, groups=tuple(groups.values())).with_layers(layers)
-    notes.update(unsupported.sentences())
+    document = dataclasses.replace(document, groups=tuple(reader.groups.values())).with_layers(layers)
+    notes.update(reader.unsupported.sentences())
     merged = _merged_image(psd, dtype, profile, set()) if psd.has_preview() else None
     difference = 0.0 if merged is None else mean_difference(flatten(document), merged)
     if round(difference, 2) <= _NOTICEABLE:
-        return PhotoshopFile(document, sorted(notes), None)
+        return OpenedFile(document, tuple(sorted(notes)))
     notes.add(f"The layers look different here than in Photoshop, by {difference:.0f} of 255 levels on average.")
-    return PhotoshopFile(document, sorted(notes), merged)
+    return OpenedFile(document, tuple(sorted(notes)), merged)
 
 
 def mean_difference(first: ImageData, second: ImageData) -> float:
@@ -192,7 +177,7 @@ class _UnsupportedFeatures:
                 yield f"{words}: {', '.join(names[:_MAX_NAMES])}{more}."
 
 
-def _read_converted(psd: PSDImage, dtype: np.dtype[Any], name: str) -> PhotoshopFile:
+def _read_converted(psd: PSDImage, dtype: np.dtype[Any], name: str) -> OpenedFile:
     """Read the merged image of a CMYK or Lab document, converted to sRGB."""
     planes = _stored_planes(psd, dtype)
     if psd.color_mode == ColorMode.CMYK:
@@ -202,8 +187,8 @@ def _read_converted(psd: PSDImage, dtype: np.dtype[Any], name: str) -> Photoshop
     else:
         pixels, note = lab_to_srgb(np.ascontiguousarray(np.moveaxis(planes[:3], 0, -1)), signed=False), LAB_NOTE
     image = ImageData(pixels, metadata=_metadata(psd))
-    notes = [f"{name} {note}.", *(["Its layers are merged."] if len(psd) else [])]
-    return PhotoshopFile(Document.from_image(image, name), notes, None)
+    notes = (f"{name} {note}.", *(["Its layers are merged."] if len(psd) else []))
+    return OpenedFile(Document.from_image(image, name), notes)
 
 
 def _stored_planes(psd: PSDImage, dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -268,29 +253,32 @@ def _passes_through(layer: PsdLayer) -> bool:
     return bool(layer.is_group() and layer.blend_mode == PsdBlendMode.PASS_THROUGH)
 
 
-def _read_layers(
-    psd: PSDImage,
-    dtype: np.dtype[Any],
-    groups: Mapping[int, Group],
-    notes: set[str],
-    unsupported: _UnsupportedFeatures,
-    report: FractionCallback,
-) -> Iterator[Layer]:
-    """Yield all pixel layers from bottom to top, and add notes about unsupported features."""
-    layers = [layer for layer in psd.descendants() if not layer.is_group()]
-    for index, layer in enumerate(layers):
-        report(index / len(layers))
-        for part in (layer, *_groups(layer)):
-            unsupported.add(part)
-        box = Rect(*layer.bbox)
-        if layer.has_pixels() and not box.is_empty:
-            check_image_size(box.width, box.height)
-            canvas = Rect(0, 0, psd.width, psd.height)
-            converted = _convert_layer(layer, box, canvas, dtype, psd.color_mode == ColorMode.GRAYSCALE)
-            group = groups.get(id(layer.parent))
-            yield converted if group is None else dataclasses.replace(converted, group=group.id)
-        elif not layer.has_pixels():
-            notes.add(f"“{layer.name}” was skipped: it contains no pixels ({layer.kind}).")
+class _LayerReader:
+    """Reads the pixel layers of a document, and collects notes and unsupported features."""
+
+    def __init__(self, psd: PSDImage, dtype: np.dtype[Any]) -> None:
+        self._psd, self._dtype = psd, dtype
+        self.groups = _read_groups(psd)
+        self.notes: set[str] = set()
+        self.unsupported = _UnsupportedFeatures()
+
+    def layers(self, report: FractionCallback) -> Iterator[Layer]:
+        """Yield all pixel layers from bottom to top."""
+        canvas = Rect(0, 0, self._psd.width, self._psd.height)
+        gray = self._psd.color_mode == ColorMode.GRAYSCALE
+        layers = [layer for layer in self._psd.descendants() if not layer.is_group()]
+        for index, layer in enumerate(layers):
+            report(index / len(layers))
+            for part in (layer, *_groups(layer)):
+                self.unsupported.add(part)
+            box = Rect(*layer.bbox)
+            if layer.has_pixels() and not box.is_empty:
+                check_image_size(box.width, box.height)
+                converted = _convert_layer(layer, box, canvas, self._dtype, gray)
+                group = self.groups.get(id(layer.parent))
+                yield converted if group is None else dataclasses.replace(converted, group=group.id)
+            elif not layer.has_pixels():
+                self.notes.add(f"“{layer.name}” was skipped: it contains no pixels ({layer.kind}).")
 
 
 def _convert_layer(layer: PsdLayer, box: Rect, canvas: Rect, dtype: np.dtype[Any], gray: bool) -> Layer:

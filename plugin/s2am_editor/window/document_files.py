@@ -16,6 +16,7 @@ from s2am_common.translation import localized
 from s2am_editor.document import commands
 from s2am_editor.document.model import Document, Layer
 from s2am_editor.files import document_io
+from s2am_editor.files.opened_file import OpenedFile
 from s2am_editor.window import clipboard
 from s2am_editor.window.dialogs import standard_dialogs
 from s2am_editor.window.dialogs.standard_dialogs import FileKind, SaveAnswer
@@ -79,7 +80,7 @@ class DocumentFiles(QObject):
         self.when_saved(lambda: self._open(path, layers))
 
     def _open(self, path: Path, layers: Sequence[Path]) -> None:
-        def show(found: document_io.OpenedFile) -> None:
+        def show(found: OpenedFile) -> None:
             self._on_disk = state
             project = path if document_io.is_project(path) else None
             title = path.stem if project is None else path.name

@@ -22,6 +22,7 @@ from pytestqt.qtbot import QtBot
 from s2am_editor.document import commands
 from s2am_editor.document.model import Document
 from s2am_editor.files import document_io
+from s2am_editor.files.opened_file import OpenedFile
 from s2am_editor.files.recovery import Recovery
 from s2am_editor.window.dialogs.batch import BatchDialog
 from s2am_editor.window.dialogs.recovery import RecoveryDialog
@@ -39,6 +40,7 @@ import sys
 from pathlib import Path
 from PyQt6.QtCore import QTimer
 from s2am_editor.app import make_application
+from s2am_editor.files.opened_file import OpenedFile
 from s2am_editor.files import recovery
 recovery.default_folder = lambda: Path(sys.argv[1])
 from s2am_editor.document import commands
@@ -441,7 +443,7 @@ def test_slow_opening_does_not_replace_what_was_changed_meanwhile(
     driver.open(background)
     opened, release = document_io.open_document, threading.Event()
 
-    def slow(path: Path, progress: object = None) -> document_io.OpenedFile:
+    def slow(path: Path, progress: object = None) -> OpenedFile:
         assert release.wait(LONG / 1000)
         return opened(path)
 
