@@ -92,15 +92,15 @@ class Combination(Enum):
     INTERSECT = "intersect"
 
 
-def combine_masks(before: TiledMask | None, new: TiledMask, how: Combination) -> TiledMask:
+def combine_masks(before: TiledMask | None, new: TiledMask, combination: Combination) -> TiledMask:
     """Combine a layer's mask with a new one of the same size.
 
     Args:
         before: the layer's mask; None = it has none yet: parts are added to nothing, and subtracted from all of it.
         new: the marked part.
-        how: the operation.
+        combination: the operation.
     """
-    match how:
+    match combination:
         case Combination.ADD if before is not None:
             return before.combined(new, np.maximum)
         case Combination.INTERSECT if before is not None:

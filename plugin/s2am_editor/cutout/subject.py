@@ -192,19 +192,19 @@ def _to_full_size(raster: Raster, area: Rect, found: NDArray[np.bool_]) -> Tiled
 
 @dataclass(frozen=True)
 class Proposal:
-    """A detected subject, for the user to accept or refine.
+    """A detected region, for the user to accept or refine.
 
     Attributes:
         mask: of the layer's size.
-        confidence: 0 to 1, that the subject was pasted.
+        confidence: 0 to 1, that it was pasted.
     """
 
     mask: TiledMask
     confidence: float
 
 
-class SubjectDetector:
-    """Detection model, loaded on first use; used by one thread at a time."""
+class LazyDetector:
+    """The detector of pasted regions, loaded on first use; used by one thread at a time."""
 
     def __init__(self, model: str = DETECTOR, device: str | None = None) -> None:
         """Load nothing yet; arguments as for `Detector`."""
@@ -230,8 +230,8 @@ class SubjectDetector:
         return Proposal(TiledMask.from_array(detection.mask), detection.confidence)
 
 
-class SubjectFinder:
-    """Model that selects the subject of a photograph, loaded on first use; used by one thread at a time."""
+class LazySubjectSelector:
+    """The selector of a photograph's subject, loaded on first use; used by one thread at a time."""
 
     def __init__(self, device: str | None = None) -> None:
         """Load nothing yet; `device` as for `SubjectSelector`."""
@@ -239,7 +239,7 @@ class SubjectFinder:
         self._selector: SubjectSelector | None = None
         self._lock = threading.Lock()
 
-    def find(self, raster: Raster, profile: bytes | None) -> TiledMask:
+    def select(self, raster: Raster, profile: bytes | None) -> TiledMask:
         """Return the mask of the subject in a layer's pixels.
 
         Raises:

@@ -21,7 +21,7 @@ from s2am_editor.cutout.masks import (
     paint_stroke,
     refine_mask,
 )
-from s2am_editor.cutout.subject import SubjectDetector, grab_cut
+from s2am_editor.cutout.subject import LazyDetector, grab_cut
 from s2am_editor.document.geometry import Transform
 from s2am_editor.document.model import Document, Layer
 from s2am_editor.document.raster import Raster, TiledMask
@@ -212,7 +212,7 @@ def test_decontaminate_edges_without_soft_edge_raises() -> None:
 def test_subject_detector_equals_engine_detector() -> None:
     image = load_image(sorted((SHARED / "composites/images").iterdir())[0])
     document = Document.from_image(image, "composite")
-    detector = SubjectDetector(device="cpu")
+    detector = LazyDetector(device="cpu")
     try:
         expected = Detector(device="cpu").detect(image.pixels, profile=image.profile, likeliest=True)
     except NothingFoundError as nothing:

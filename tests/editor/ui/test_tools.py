@@ -272,7 +272,7 @@ def test_detected_region_is_shown_before_it_is_accepted(
     def find(*_: object) -> Proposal:
         return Proposal(TiledMask.from_array(values), confidence)
 
-    monkeypatch.setattr("s2am_editor.cutout.subject.SubjectDetector.detect", find)
+    monkeypatch.setattr("s2am_editor.cutout.subject.LazyDetector.detect", find)
     before: Document = window.session.document
     plain = placed.screen()
     window.all_actions["detect"].trigger()

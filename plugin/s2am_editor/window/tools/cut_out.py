@@ -17,7 +17,7 @@ from s2am_editor.cutout.masks import (
     paint_stroke,
     shows_any,
 )
-from s2am_editor.cutout.subject import Proposal, SubjectDetector, SubjectFinder, grab_cut
+from s2am_editor.cutout.subject import LazyDetector, LazySubjectSelector, Proposal, grab_cut
 from s2am_editor.document import commands
 from s2am_editor.document.geometry import Point, bounding_rect, invert_affine, transform_points
 from s2am_editor.document.model import DocumentError, Layer
@@ -123,7 +123,7 @@ class CutOut(QObject):
         """Work on a session's document."""
         super().__init__(parent)
         self._session, self._jobs = session, jobs
-        self._finder, self._subjects = SubjectDetector(), SubjectFinder()
+        self._detector, self._selector = LazyDetector(), LazySubjectSelector()
         self.proposal: Proposal | None = None
         self._proposed: Layer | None = None
         self.applying_scribbles = False  # while the mask that strokes gave is put into the document
@@ -136,15 +136,17 @@ class CutOut(QObject):
 
     # ---- box and scribbles
 
-    def cut_box(self, box: tuple[float, float, float, float], how: Combination = Combination.REPLACE) -> None:
-        """Segment the subject in a box (left, top, right, bottom in the image); `how`: with the layer's mask."""
+    def cut_box(self, box: tuple[float, float, float, float], combination: Combination = Combination.REPLACE) -> None:
+        """Segment the subject in a box (left, top, right, bottom in the image)."""
         layer = self._session.active
         if layer is None:
             return
         left, top, right, bottom = box
         corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
         area = bounding_rect(_on_layer(layer, corners)).intersection(Rect(0, 0, *layer.size))
-        self._segment(layer, lambda job: grab_cut(layer.raster, box=area, progress=job.progress), layer.mask, how)
+        self._segment(
+            layer, lambda job: grab_cut(layer.raster, box=area, progress=job.progress), layer.mask, combination
+        )
 
     def cut_scribbles(
         self,
@@ -152,7 +154,7 @@ class CutOut(QObject):
         background: Strokes,
         width: float,
         before: TiledMask | None = None,
-        how: Combination = Combination.REPLACE,
+        combination: Combination = Combination.REPLACE,
     ) -> None:
         """Segment the subject by strokes.
 
@@ -161,7 +163,7 @@ class CutOut(QObject):
             background: strokes on its background.
             width: of a stroke, in image pixels.
             before: mask of the layer before the first stroke.
-            how: the result is combined with that mask.
+            combination: of the result with that mask.
         """
         layer = self._session.active
         if layer is None:
@@ -173,15 +175,15 @@ class CutOut(QObject):
             _check_shown(layer, on_subject)
             return grab_cut(layer.raster, foreground=on_subject, background=on_background, progress=job.progress)
 
-        self._segment(layer, work, before, how, by_scribbles=True)
+        self._segment(layer, work, before, combination, by_scribbles=True)
 
     def cancel(self) -> None:
         """Cancel the segmentation that is running, if there is one."""
         if self._job is not None:
             self._job.cancel()
 
-    def select_subject(self, how: Combination = Combination.REPLACE) -> None:
-        """Cut out the subject of the active layer without any marks; `how`: with the layer's mask."""
+    def select_subject(self, combination: Combination = Combination.REPLACE) -> None:
+        """Cut out the subject of the active layer without any marks."""
         layer = self._session.active
         if layer is None:
             return
@@ -189,21 +191,21 @@ class CutOut(QObject):
 
         def work(job: BackgroundJob) -> TiledMask:
             job.progress(-1)
-            return self._subjects.find(layer.raster, profile)
+            return self._selector.select(layer.raster, profile)
 
-        self._segment(layer, work, layer.mask, how)
+        self._segment(layer, work, layer.mask, combination)
 
     def _segment(
         self,
         layer: Layer,
         work: Callable[[BackgroundJob], TiledMask],
         before: TiledMask | None,
-        how: Combination,
+        combination: Combination,
         *,
         by_scribbles: bool = False,
     ) -> None:
         def checked(job: BackgroundJob) -> TiledMask:
-            mask = combine_masks(before, work(job), how)
+            mask = combine_masks(before, work(job), combination)
             _check_shown(layer, mask)
             return mask
 
@@ -240,7 +242,7 @@ class CutOut(QObject):
             self.proposed.emit(found)
 
         title = self.tr("Detecting the pasted region")
-        self._jobs.start(title, lambda _: self._finder.detect(document, layer.id), done, self.failed.emit)
+        self._jobs.start(title, lambda _: self._detector.detect(document, layer.id), done, self.failed.emit)
 
     def accept(self) -> None:
         """Put the proposed region on a new layer."""

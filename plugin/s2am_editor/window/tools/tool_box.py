@@ -126,7 +126,7 @@ class ToolBox(QToolBar):
     def _connect(self) -> None:
         cutting = self._cutting
         self.crop.drawn.connect(lambda box, _: self._crop(box))
-        self.box.drawn.connect(lambda box, how: cutting.cut_box(box, how or self.scribbling.combination))
+        self.box.drawn.connect(lambda box, chosen: cutting.cut_box(box, chosen or self.scribbling.combination))
         self._canvas.outline_wanted.connect(self._paint_outline)
         for page in self._cut_pages:
             page.combination_chosen.connect(self._choose_combination)
@@ -153,10 +153,10 @@ class ToolBox(QToolBar):
             self._session.do(commands.set_canvas(area, "Crop"))
             self.choose("move")
 
-    def _choose_combination(self, how: Combination) -> None:
-        self.scribbling.combination = how
+    def _choose_combination(self, combination: Combination) -> None:
+        self.scribbling.combination = combination
         for page in self._cut_pages:
-            page.show_combination(how)
+            page.show_combination(combination)
 
     def _opened(self) -> None:
         self._cutting.discard()

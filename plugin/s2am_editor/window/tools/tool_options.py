@@ -167,16 +167,16 @@ class CutOptions(QWidget):
         super().__init__()
         row = options_row(self, name)
         self._group = QButtonGroup(self)
-        for how, tip in (
+        for combination, tip in (
             (Combination.REPLACE, self.tr("New cutout")),
             (Combination.ADD, self.tr("Add to the mask (Shift)")),
             (Combination.SUBTRACT, self.tr("Subtract from the mask (Alt)")),
             (Combination.INTERSECT, self.tr("Intersect with the mask (Shift and Alt)")),
         ):
-            choose = partial(self.combination_chosen.emit, how)
-            choice = small_button(f"mask-{how.value}", tip, choose, checkable=True)
-            choice.setChecked(how is Combination.REPLACE)
-            self._group.addButton(choice, list(Combination).index(how))
+            choose = partial(self.combination_chosen.emit, combination)
+            choice = small_button(f"mask-{combination.value}", tip, choose, checkable=True)
+            choice.setChecked(combination is Combination.REPLACE)
+            self._group.addButton(choice, list(Combination).index(combination))
             row.addWidget(choice)
         row.addWidget(ElidedHint(hint), 1)
         for text, tip, signal in (
@@ -191,9 +191,9 @@ class CutOptions(QWidget):
             button.setProperty("flat", True)
             row.addWidget(button)
 
-    def show_combination(self, how: Combination) -> None:
+    def show_combination(self, combination: Combination) -> None:
         """Show the chosen combination."""
-        button = self._group.button(list(Combination).index(how))
+        button = self._group.button(list(Combination).index(combination))
         if button:
             button.setChecked(True)
 
