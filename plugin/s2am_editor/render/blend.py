@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -85,7 +86,7 @@ def blend_layer(
     if patch is None:
         return backdrop
     recolored = partial(_apply_harmonization, layer, harmonized=harmonized, fast=fast)
-    return _blend_patch(backdrop, patch, rect, layer.blend_mode, layer.opacity, recolored, fast)
+    return _blend_patch(backdrop, patch, rect, _Blending(layer.blend_mode, layer.opacity, fast), recolored)
 
 
 def blend_shadow(backdrop: ImageData, layer: Layer, shadow: ScaledShadow, zoom: float, rect: Rect) -> ImageData:
@@ -109,7 +110,7 @@ def blend_shadow(backdrop: ImageData, layer: Layer, shadow: ScaledShadow, zoom: 
     colors = np.empty((*part.alpha.shape, 3), np.float32)
     colors[:] = part.color
     patch = Patch(place, to_depth(colors, backdrop.pixels.dtype), part.alpha)
-    return _blend_patch(backdrop, patch, rect, BlendMode.MULTIPLY, 1.0, _original_colors, fast=False)
+    return _blend_patch(backdrop, patch, rect, _Blending(BlendMode.MULTIPLY))
 
 
 def blend_group(backdrop: ImageData, group: Group, image: ImageData, rect: Rect, *, fast: bool = False) -> ImageData:
@@ -127,22 +128,33 @@ def blend_group(backdrop: ImageData, group: Group, image: ImageData, rect: Rect,
     """
     if group.isolated:
         patch = Patch(rect, image.pixels, image.alpha)
-        return _blend_patch(backdrop, patch, rect, group.blend_mode, group.opacity, _original_colors, fast)
+        return _blend_patch(backdrop, patch, rect, _Blending(group.blend_mode, group.opacity, fast))
     return image if group.opacity == 1 else _cross_fade(backdrop, image, group.opacity)
+
+
+@dataclass(frozen=True)
+class _Blending:
+    """Blend mode, opacity, and whether a difference of one 8-bit level is allowed."""
+
+    mode: BlendMode
+    opacity: float = 1.0
+    fast: bool = False
+
+
+def _original_colors(patch: Patch) -> NDArray[Any]:
+    return patch.pixels
 
 
 def _blend_patch(
     backdrop: ImageData,
     patch: Patch,
     rect: Rect,
-    mode: BlendMode,
-    opacity: float,
-    recolored: Callable[[Patch], NDArray[Any]],
-    fast: bool,
+    blending: _Blending,
+    recolored: Callable[[Patch], NDArray[Any]] = _original_colors,
 ) -> ImageData:
     """Blend pixels over a backdrop, of `rect`; `recolored`: returns the colors of a patch; see `blend_layer`."""
-    mixes = mode is not BlendMode.NORMAL and not _is_transparent(backdrop)
-    if patch.rect == rect and opacity == 1 and not mixes:
+    mixes = blending.mode is not BlendMode.NORMAL and not _is_transparent(backdrop)
+    if patch.rect == rect and blending.opacity == 1 and not mixes:
         if patch.coverage is None:
             return ImageData(recolored(patch))
         if patch.coverage.dtype == patch.pixels.dtype and _is_transparent(backdrop):
@@ -151,13 +163,13 @@ def _blend_patch(
     patch = _crop_to_coverage(patch)
     if patch.rect.is_empty:
         return backdrop
-    pixels, coverage = recolored(patch), _apply_opacity(patch, opacity)
+    pixels, coverage = recolored(patch), _apply_opacity(patch, blending.opacity)
     target = patch.rect.translated(-rect.left, -rect.top)
     if mixes:
-        pixels = _mix_with_backdrop(mode, pixels, backdrop, target)
+        pixels = _mix_with_backdrop(blending.mode, pixels, backdrop, target)
     if backdrop.alpha is not None:
         return paste_layer(Placement(target.top, target.left, pixels, coverage), pixels, backdrop)
-    if fast and pixels.dtype == np.uint8:
+    if blending.fast and pixels.dtype == np.uint8:
         return _paste_fast(backdrop, pixels, to_unit(coverage), target)
     return _paste_on_opaque(backdrop, pixels, coverage, target)
 
@@ -237,10 +249,6 @@ def _cross_fade(first: ImageData, second: ImageData, share: float) -> ImageData:
     pixels = to_depth(sums / np.maximum(total, np.float32(1e-6)), dtype)
     is_opaque = first.alpha is None and second.alpha is None
     return dataclasses.replace(second, pixels=pixels, alpha=None if is_opaque else to_depth(total[..., 0], dtype))
-
-
-def _original_colors(patch: Patch) -> NDArray[Any]:
-    return patch.pixels
 
 
 def _apply_harmonization(layer: Layer, patch: Patch, *, harmonized: bool, fast: bool) -> NDArray[Any]:
