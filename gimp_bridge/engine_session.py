@@ -36,6 +36,7 @@ from gimp_bridge.strip_messages import ColorSpace, OpenWorkspace, Render, Restor
 from s2am_common.errors import CancelledError, EngineError, S2AMError
 from s2am_engine.color.map import ColorMap
 from s2am_engine.color.map_plans import PreparedMap
+from s2am_engine.models.model_store import default_model, list_models
 
 logger = logging.getLogger(__name__)
 
@@ -241,8 +242,6 @@ def _unexpected(request: Message) -> EngineError:
 
 def list_model_infos() -> protocol.ModelList:
     """Return all models that recolor, the default first."""
-    from s2am_engine.models.model_store import default_model, list_models
-
     infos = [
         protocol.ModelInfo(name=model.card.name, description=model.card.description, bundled=model.bundled)
         for model in list_models()

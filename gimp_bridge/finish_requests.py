@@ -31,6 +31,7 @@ from s2am_engine.finish.measurement import FinishMeasurement
 from s2am_engine.finish.shading import Shading
 from s2am_engine.finish.values import Finish
 from s2am_engine.finish.windows import SampleWindows, window_positions
+from s2am_engine.image.data import ImageData
 from s2am_engine.inference.shading import predict_shading
 from s2am_engine.types import FractionCallback
 
@@ -50,10 +51,10 @@ def measure_finish(request: MeasureFinish) -> FinishMeasured:
     rgba = np.frombuffer(request.windows, np.uint8).reshape(-1, FINISH_WINDOW, FINISH_WINDOW, 4)
     masks = np.frombuffer(request.window_masks, np.uint8).reshape(rgba.shape[:3])
     windows = SampleWindows(rgba[..., :3], masks, rgba[..., 3])
-    reduced = np.ascontiguousarray(pixels[..., :3]), mask, pixels[..., 3]
+    image = ImageData(np.ascontiguousarray(pixels[..., :3]), pixels[..., 3])
     color_map, scale = ColorMap.from_json(request.color_map), request.full_width / request.width
-    around = Surroundings.measure(*reduced).scaled(scale) if mask.any() else None
-    shading = predict_shading(*reduced, None, color_map).scaled(scale) if request.light else None
+    around = Surroundings.measure(image.pixels, mask, image.alpha).scaled(scale) if mask.any() else None
+    shading = predict_shading(image, mask, color_map).scaled(scale) if request.light else None
     measurement = FinishMeasurement.of(windows, color_map, around)
     sharpness = measurement.automatic_sharpness()
     grain = measurement.automatic_grain(sharpness if request.sharpness is None else request.sharpness)

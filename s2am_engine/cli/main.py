@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for variable, folder in LIBRARY_CACHES.items():
         os.environ.setdefault(variable, str(user_paths().cache / folder))
     log.start_logging("s2am", s2am_engine.__version__)
-    notes = NoteHandler(logging.WARNING)
+    notes = NoteHandler()
     loggers = [logging.getLogger(name) for name in ("s2am_common", "s2am_engine")]
     for library in loggers:
         library.addHandler(notes)

@@ -266,9 +266,9 @@ class _NoteError(S2AMError):
 class NoteHandler(logging.Handler):
     """Print warnings of the program on stderr, each as one line and once."""
 
-    def __init__(self, level: int = logging.WARNING) -> None:
-        """Print records from a level on."""
-        super().__init__(level)
+    def __init__(self) -> None:
+        """Print each text once."""
+        super().__init__(logging.WARNING)
         self._printed: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -146,8 +146,8 @@ class HarmonizeResult(Generic[ImageT]):
             ValueError: an unknown slider, or a value outside its range.
             ModelError: the model of the light is missing or damaged.
         """
-        image = self._source.image
-        return predict_shading(image.pixels, self.mask, self.alpha, image.profile, self.adjusted_map(sliders, **values))
+        image = replace(self._source.image, alpha=self.alpha)
+        return predict_shading(image, self.mask, self.adjusted_map(sliders, **values))
 
     def finisher(self, finish: FinishValues, sliders: Sliders | None = None, **values: float) -> Finisher | None:
         """Prepare a finish for this image, its automatic values estimated; None = it changes nothing.

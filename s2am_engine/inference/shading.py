@@ -14,12 +14,13 @@ from s2am_engine.color.map import ColorMap
 from s2am_engine.finish.shading import MAX_STOPS, Shading
 from s2am_engine.image import icc
 from s2am_engine.image.arrays import bounding_box, sample_pixels, subsample, to_uint8, to_unit
+from s2am_engine.image.data import ImageData
 from s2am_engine.inference.devices import CPU
 from s2am_engine.inference.network_input import average_visible
 from s2am_engine.inference.network_runner import NetworkRunner, open_runner
 from s2am_engine.models.model_files import read_model_data
 from s2am_engine.models.model_store import LIGHT_MODEL, find_model
-from s2am_engine.types import Bytes, Floats, Mask, Pixels
+from s2am_engine.types import Bytes, Floats, Mask
 
 LIGHT_CROP = 1.6
 """Side of the part of the image that the network gets, relative to the foreground's box."""
@@ -34,16 +35,12 @@ _SAMPLED = 4 * LIGHT_INPUT  # rows and columns that are read
 _ROWS = 32  # that are recolored at a time
 
 
-def predict_shading(
-    pixels: Pixels, mask: Mask, alpha: Mask | None, profile: bytes | None, color_map: ColorMap | None
-) -> Shading:
+def predict_shading(image: ImageData, mask: Mask, color_map: ColorMap | None) -> Shading:
     """Predict the shading of a foreground.
 
     Args:
-        pixels: H×W×3, uint8, uint16 or float32.
+        image: the composite; pixels whose alpha is 0 do not count.
         mask: H×W, the foreground.
-        alpha: H×W, pixels where it is 0 do not count; None = all count.
-        profile: ICC profile of the pixels; None = sRGB.
         color_map: applied to the foreground first; None = the colors as they are.
 
     Returns:
@@ -58,14 +55,14 @@ def predict_shading(
     left, top, right, bottom = box
     part = slice(top, bottom), slice(left, right)
     weights = to_unit(subsample(mask[part], _SAMPLED))
-    visible = None if alpha is None else to_unit(subsample(alpha[part], _SAMPLED))
+    visible = None if image.alpha is None else to_unit(subsample(image.alpha[part], _SAMPLED))
     shown = 1 - weights if visible is None else (1 - weights) * visible
     if not shown.any() or (visible is not None and not (weights * visible).any()):
         return Shading(box, np.zeros((1, 1), np.float32))
-    own = to_uint8(sample_pixels(pixels[part], _SAMPLED))
+    own = to_uint8(sample_pixels(image.pixels[part], _SAMPLED))
     if color_map is not None:
         own = _recolored(own, weights, color_map)
-    composite, small = average_visible(icc.to_srgb(own, profile), weights, visible, LIGHT_INPUT)
+    composite, small = average_visible(icc.to_srgb(own, image.profile), weights, visible, LIGHT_INPUT)
     gains, rms = predict_gains(light_runner(), composite, small.clip(0, 1))
     return Shading(box, np.asarray(cv2.resize(gains, (FIELD_CELLS, FIELD_CELLS), interpolation=cv2.INTER_AREA)), rms)
 

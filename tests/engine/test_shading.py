@@ -159,7 +159,7 @@ def test_foreground_gets_the_direction_of_the_backgrounds_light() -> None:
     flat = np.where(mask[..., None] > 0, lit_from_the_left(photograph, 0), lit).astype(np.uint8)
     for mirrored in (False, True):
         image, place = (np.ascontiguousarray(each[:, ::-1] if mirrored else each) for each in (flat, mask))
-        field = predict_shading(image, place, None, None, None)
+        field = predict_shading(ImageData(image), place, None)
         left, right = column_means(field.factors(1, 0, 0, 512, 512), place)
         assert (right > left) if mirrored else (left > right)
         assert abs(left - right) > 0.05
@@ -169,7 +169,7 @@ def test_foreground_gets_the_direction_of_the_backgrounds_light() -> None:
 def test_automatic_light_is_zero_without_a_local_difference() -> None:
     photograph, mask = person()
     for image in (photograph, np.clip(photograph * 0.8, 0, 255).astype(np.uint8)):
-        field = predict_shading(image, mask, None, None, None)
+        field = predict_shading(ImageData(image), mask, None)
         assert field.automatic == 0
         assert field.rms < 0.05
 
@@ -178,7 +178,7 @@ def test_nothing_to_go_by_gives_no_light() -> None:
     photograph, mask = person()
     alpha = np.where(mask > 0, 255, 0).astype(np.uint8)  # the background is transparent
     for place, visible in ((np.zeros_like(mask), None), (mask, alpha)):
-        field = predict_shading(photograph, place, visible, None, None)
+        field = predict_shading(ImageData(photograph, visible), place, None)
         assert field.changes_nothing
         assert field.automatic == 0
 

@@ -14,6 +14,7 @@ from s2am_engine.finish.finisher import Finisher
 from s2am_engine.finish.measurement import FinishMeasurement
 from s2am_engine.finish.values import Finish
 from s2am_engine.finish.windows import SampleWindows
+from s2am_engine.image.data import ImageData
 from s2am_engine.image.mask_edges import EdgeSettings, refine_edges
 from s2am_engine.inference.shading import predict_shading
 from tests.gimp import pictures
@@ -34,7 +35,7 @@ def finished(case: Case, before: Pixels, share: NDArray[np.uint8] | None = None)
     plain = recolored(color_map, before, share)
     expected, limit = plain.copy(), None if share is None else np.where(alpha > 0, share, 0).astype(np.uint8)
     around = Surroundings.measure(composite, mask)
-    shading = predict_shading(composite, mask, None, None, color_map)
+    shading = predict_shading(ImageData(composite), mask, color_map)
     Finisher(values, measured, around, shading).apply(expected, limit, layer_alpha=alpha, origin=AT)
     return plain, expected
 

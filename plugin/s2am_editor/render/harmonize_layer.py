@@ -213,7 +213,7 @@ def find_finish(document: Document, layer_id: int, progress: FractionCallback | 
     image, mask = composite.image, composite.mask
     measured = image.pixels, mask, image.alpha
     color_map = None if layer.harmonization is None else layer.harmonization.color_map
-    around, shading = Surroundings.measure(*measured), predict_shading(*measured, image.profile, color_map)
+    around, shading = Surroundings.measure(*measured), predict_shading(image, mask, color_map)
     found = FinishMeasurement.of(SampleWindows.of(*measured), color_map, around)
     automatic, basis = found.automatic(shading), basis_of(document, layer, layer.transform)
     return MeasuredFinish(automatic, automatic, found, around, layer.transform, shading, basis)
