@@ -17,10 +17,14 @@ def main() -> int:
     if sys.argv[1:2] == ["python"]:  # not by argparse, which would take Python's options for its own
         return run_python(sys.argv[2:])
     try:
-        from s2am_engine.cli.main import main as run
-    except ImportError as error:
-        return run_without_engine(error, sys.argv[1:])
-    return run()
+        try:
+            from s2am_engine.cli.main import main as run
+        except ImportError as error:
+            return run_without_engine(error, sys.argv[1:])
+        return run()
+    except KeyboardInterrupt:  # while the libraries are loaded; commands have sentences of their own
+        print("error: Stopped.", file=sys.stderr)
+        return 1
 
 
 def run_python(arguments: list[str]) -> int:

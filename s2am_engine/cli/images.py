@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from s2am_common.errors import ImageError, MaskError
 from s2am_common.image_formats import IMAGE_FORMATS, WRITABLE_SUFFIXES
@@ -204,14 +206,35 @@ def described(files: FileHarmonizer, result: FileResult) -> dict[str, Any]:
 
 def harmonize_folder(options: argparse.Namespace, files: FileHarmonizer) -> int:
     """Harmonize a folder; the exit code is 1 if no image was harmonized."""
-    results: list[dict[str, Any]] = []
 
     def process(item: BatchItem) -> dict[str, Any]:
         mask = find_mask_file(item.source, options.masks) if options.masks else None
         result = files.harmonize_file(FileJob(item.source, item.output, mask))
         return described(files, result) if options.json else {}
 
-    items = plan_batch(options.composite, options.output, options.masks)
+    return run_on_folder(
+        options, plan_batch(options.composite, options.output, options.masks), process, "images harmonized"
+    )
+
+
+def run_on_folder(
+    options: argparse.Namespace,
+    items: Sequence[BatchItem],
+    process: Callable[[BatchItem], dict[str, Any]],
+    done: str,
+) -> int:
+    """Process the images of a folder, and print a report.
+
+    Args:
+        options: with `output`, the folder of the results, and `json`.
+        items: see `plan_batch`.
+        process: writes the result of an image, and returns its description.
+        done: the results, for the report, such as “images harmonized”.
+
+    Returns:
+        The exit code, which is 1 if it worked for no image.
+    """
+    results: list[dict[str, Any]] = []
     ask_to_replace([item.output for item in items if item.problem is None])
     with progress_bar("image") as progress:
 
@@ -230,13 +253,13 @@ def harmonize_folder(options: argparse.Namespace, files: FileHarmonizer) -> int:
     if options.json:
         print(json_text({"results": results}))
     else:
-        print(f"{len(items) - failed} of {len(items)} images harmonized into {options.output}")
+        print(f"{len(items) - failed} of {len(items)} {done} into {options.output}")
     return 1 if failed == len(items) else 0
 
 
 def add_detect_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `s2am detect`."""
-    parser.add_argument("composite", type=Path, metavar="COMPOSITE")
+    parser.add_argument("composite", type=Path, metavar="COMPOSITE", help="an image, or a folder")
     about = "output file or folder (default: COMPOSITE-mask.png, or a free name, next to the composite)"
     parser.add_argument("-o", "--output", type=Path, metavar="MASK", help=about)
     about = "write the likeliest region also if the model considers the image not to be a composite"
@@ -249,58 +272,80 @@ def add_detect_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_detect(options: argparse.Namespace) -> int:
     """Run `s2am detect`."""
-    source: Path = options.composite
-    default = default_mask_output(source)
-    output = choose_output(options.output, default, inputs=[source], suffixes=WRITABLE_SUFFIXES)
+
+    @functools.cache
+    def detector() -> Detector:
+        return Detector(options.model, options.device)
 
     def detect(image: ImageData) -> tuple[Detection, str]:
-        detector = Detector(options.model, options.device)
-        return detector.detect(image, likeliest=options.likeliest), detector.name
+        return detector().detect(image, likeliest=options.likeliest), detector().name
 
-    return write_predicted_mask(options, source, output, "detecting the foreground", detect)
+    source: Path = options.composite
+    writer = MaskWriter(options, "detecting the foreground", detect)
+    if is_folder(source):
+        return write_masks_of_folder(writer, source, "masks written")
+    output = choose_output(options.output, default_mask_output(source), inputs=[source], suffixes=WRITABLE_SUFFIXES)
+    return write_mask_of_file(writer, source, output)
 
 
-def write_predicted_mask(
-    options: argparse.Namespace,
-    source: Path,
-    output: Path,
-    step: str,
-    find: Callable[[ImageData], tuple[FoundT, str]],
-    *,
-    cutout: bool = False,
-) -> int:
-    """Find a region of an image, write its mask or what it cuts out, and print the output or its description.
+@dataclass(frozen=True)
+class MaskWriter(Generic[FoundT]):
+    """Predicts masks of image files and writes them, for `s2am detect` and `s2am cutout`.
 
-    Args:
-        options: those of `add_invert_mask` and `add_edge_sliders`, and `json`.
-        source: the image file.
-        output: the file to write.
-        step: description of `find`.
-        find: loads the model, so that a file that cannot be read is refused at once; returns the detection or the
-            selected subject, and the name of the model.
-        cutout: write the image with the mask as its transparency, not the mask.
+    options: those of `add_invert_mask` and `add_edge_sliders`, `output`, and `json`.
+    step: description of `find`.
+    find: returns the detection or selected subject, and the name of the model; loads the model when it is first called,
+        so that a file that cannot be read is refused at once.
+    cutout: the image is written with the mask as its transparency, not the mask.
     """
-    with status_line() as status:
+
+    options: argparse.Namespace
+    step: str
+    find: Callable[[ImageData], tuple[FoundT, str]]
+    cutout: bool = False
+
+    def write(self, source: Path, output: Path, status: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
+        """Find the region of an image file, write its mask or what it cuts out, and return a description."""
         status(f"reading {source}")
         image = load_with_notes(source)
-        status(step)
+        status(self.step)
         try:
-            predicted, model = find(image)
-            mask = invert_mask(predicted.mask) if options.invert_mask else predicted.mask
+            predicted, model = self.find(image)
+            mask = invert_mask(predicted.mask) if self.options.invert_mask else predicted.mask
             status("refining the edges of the mask")
-            predicted = dataclasses.replace(predicted, mask=refine_edges(mask, given_edges(options), image.pixels))
+            edges = given_edges(self.options)
+            predicted = dataclasses.replace(predicted, mask=refine_edges(mask, edges, image.pixels))
         except (ImageError, MaskError) as error:
             raise with_file_name(error, source) from error
         status(f"writing {output}")
-        save_image(output, limit_alpha(image, predicted.mask) if cutout else mask_image(predicted.mask))
-    summary = {"input": str(source), "output": str(output), "model": model} | describe_detection(predicted)
-    print(json_text(summary) if options.json else output)
+        save_image(output, limit_alpha(image, predicted.mask) if self.cutout else mask_image(predicted.mask))
+        return {"input": str(source), "output": str(output), "model": model} | describe_detection(predicted)
+
+
+def write_mask_of_file(writer: MaskWriter[Any], source: Path, output: Path) -> int:
+    """Find the region of an image, and print the output or its description."""
+    with status_line() as status:
+        summary = writer.write(source, output, status)
+    print(json_text(summary) if writer.options.json else output)
     return 0
+
+
+def write_masks_of_folder(writer: MaskWriter[Any], folder: Path, done: str) -> int:
+    """Find a region in each image of a folder; see `run_on_folder`.
+
+    Raises:
+        UsageError: there is no folder for the results.
+    """
+    options = writer.options
+    if not options.output:
+        raise UsageError("a folder needs -o DIR")
+    items = plan_batch(folder, options.output)
+    return run_on_folder(options, items, lambda item: writer.write(item.source, item.output), done)
 
 
 def add_cutout_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `s2am cutout`."""
-    parser.add_argument("photo", type=Path, metavar="PHOTO")
+    parser.add_argument("photo", type=Path, metavar="PHOTO", help="an image, or a folder")
     about = (
         "output file or folder (default: PHOTO-cutout, as PNG or in the format of a TIFF or WebP file, or "
         "PHOTO-mask.png, or a free name, next to the photograph)"
@@ -319,16 +364,24 @@ def add_cutout_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_cutout(options: argparse.Namespace) -> int:
     """Run `s2am cutout`."""
-    source: Path = options.photo
-    default = default_mask_output(source) if options.mask_only else default_output(source, source.stem, "-cutout")
-    suffixes = WRITABLE_SUFFIXES if options.mask_only else ALPHA_SUFFIXES
-    output = choose_output(options.output, default, inputs=[source], suffixes=suffixes)
+
+    @functools.cache
+    def selector() -> SubjectSelector:
+        return SubjectSelector(options.model, options.device)
 
     def select(image: ImageData) -> tuple[SubjectResult, str]:
-        selected = SubjectSelector(options.model, options.device).select(image, likeliest=options.likeliest)
+        selected = selector().select(image, likeliest=options.likeliest)
         return selected, selected.model
 
-    return write_predicted_mask(options, source, output, "selecting the subject", select, cutout=not options.mask_only)
+    source: Path = options.photo
+    writer = MaskWriter(options, "selecting the subject", select, cutout=not options.mask_only)
+    if is_folder(source):
+        return write_masks_of_folder(writer, source, "masks written" if options.mask_only else "images cut out")
+    default = default_mask_output(source) if options.mask_only else default_output(source, source.stem, "-cutout")
+    suffixes = WRITABLE_SUFFIXES if options.mask_only else ALPHA_SUFFIXES
+    return write_mask_of_file(
+        writer, source, choose_output(options.output, default, inputs=[source], suffixes=suffixes)
+    )
 
 
 def add_bench_arguments(parser: argparse.ArgumentParser) -> None:

@@ -28,7 +28,7 @@ from s2am_engine.cli.evaluation import EVALUATION_COMMANDS
 from s2am_engine.cli.images import IMAGE_COMMANDS
 from s2am_engine.cli.models import MODEL_COMMANDS
 from s2am_engine.cli.settings import SETTINGS_COMMANDS
-from s2am_engine.cli.terminal import NoteHandler, UsageError, fail, sentence_of
+from s2am_engine.cli.terminal import NoteHandler, UsageError, can_ask, fail, sentence_of
 from s2am_engine.cli.training import TRAINING_COMMANDS
 
 logger = logging.getLogger(__name__)
@@ -76,7 +76,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not words:
             parser.print_help(sys.stderr)
             return 2
-        return run_command(parser.parse_args(words))
+        options, unknown = parser.parse_known_args(words)
+        if unknown:
+            options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return run_command(options)
     finally:
         for library in loggers:
             library.removeHandler(notes)
@@ -111,6 +114,8 @@ def run_command(options: argparse.Namespace) -> int:
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
             return fail_on_path(error)
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            return fail("The disk is full: free some space, then try again.")
         if os.environ.get("S2AM_TRACEBACK"):
             raise
         logger.exception("unexpected error")
@@ -121,7 +126,7 @@ def run_command(options: argparse.Namespace) -> int:
 
 def offer_part(part: OptionalPart, sentence: str) -> bool:
     """On a terminal, ask whether a missing part should be added, and add it; return whether it is there now."""
-    if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
+    if not can_ask():
         return False
     print(sentence, file=sys.stderr)
     done = subprocess.run([sys.executable, "-m", "s2am_engine.cli", "install", part.name], check=False)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from s2am_common.atomic import output_exists
 from s2am_common.errors import FileError
+from s2am_engine.cli.terminal import can_ask
 from s2am_engine.outputs import check_output, unused_path
 
 SHEET_SUFFIXES = (".png",)
@@ -82,7 +83,7 @@ def ask_to_replace(outputs: Sequence[Path], *, without_terminal: bool = True) ->
 
 def confirm(question: str, *, without_terminal: bool = True) -> bool:
     """Ask a question on a terminal; where there is none, return `without_terminal`."""
-    if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
+    if not can_ask():
         return without_terminal
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")

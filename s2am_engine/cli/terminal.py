@@ -168,7 +168,8 @@ def status_line() -> Iterator[Callable[[str], None]]:
 
     The block gets the function that shows a text; the line disappears after the block.
     """
-    with tqdm(bar_format="{desc}", leave=False, disable=None, file=sys.stderr) as bar:
+    # None = disabled without a terminal; without a stderr, tqdm would fail.
+    with tqdm(bar_format="{desc}", leave=False, disable=None if sys.stderr else True, file=sys.stderr) as bar:
         yield lambda text: bar.set_description_str(f"{text} …")
 
 
@@ -254,9 +255,20 @@ def fail(sentence: str) -> int:
     """
     if sys.stderr is None and sys.platform == "win32":
         ctypes.windll.user32.MessageBoxW(None, sentence, "s2am", 0x10)  # MB_ICONERROR
-        return 1
-    tqdm.write(f"error: {' '.join(sentence.split())}", file=sys.stderr)
+    else:
+        print_on_stderr(f"error: {' '.join(sentence.split())}")
     return 1
+
+
+def can_ask() -> bool:
+    """Return whether a person at a terminal can be asked a question."""
+    return bool(sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty())
+
+
+def print_on_stderr(line: str) -> None:
+    """Print a line above progress bars; nothing if stderr is closed, where tqdm would print on stdout."""
+    if sys.stderr is not None:
+        tqdm.write(line, file=sys.stderr)
 
 
 class _NoteError(S2AMError):
@@ -279,4 +291,4 @@ class NoteHandler(logging.Handler):
         if record.levelno > logging.WARNING or text in self._printed:
             return
         self._printed.add(text)
-        tqdm.write(f"note: {text}", file=sys.stderr)
+        print_on_stderr(f"note: {text}")

@@ -26,6 +26,7 @@ from s2am_engine.cli.terminal import (
     open_bar,
     open_share_bar,
     positive,
+    print_on_stderr,
     progress_bar,
 )
 from s2am_engine.models import model_store
@@ -102,7 +103,7 @@ class ProgressDisplay:
         self.bar.update(share - self.bar.n)
         if event.enough_seconds is not None:
             minutes = max(1, round(event.enough_seconds / 60))
-            tqdm.write(f"Takes about {minutes} min: more time would not improve the model.", file=sys.stderr)
+            print_on_stderr(f"Takes about {minutes} min: more time would not improve the model.")
 
 
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:
@@ -309,7 +310,7 @@ def print_pairs_summary(
 def list_skipped(skipped: Sequence[Skipped]) -> None:
     """Print the skipped files, with the reasons."""
     for file in skipped:
-        print(f"left out {file.path}: {file.why}", file=sys.stderr)
+        print_on_stderr(f"left out {file.path}: {file.why}")
 
 
 def run_finetune(options: argparse.Namespace) -> int:

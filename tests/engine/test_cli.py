@@ -294,6 +294,29 @@ def test_wrong_usage_exits_with_2_and_one_sentence(
     assert options.startswith("All options: s2am ")
 
 
+def test_an_unknown_option_names_the_help_of_its_command(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, "harmonize", "composite.png", "--strenght", "1")
+    assert code == 2
+    assert "unrecognized arguments: --strenght 1\nAll options: s2am harmonize --help" in err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
+def test_closed_stderr_changes_no_result(folder: Path) -> None:
+    command = [sys.executable, "-m", "s2am_engine.cli", "harmonize", "composite.png", "--mask", "mask.png", "--json"]
+    shell = ["sh", "-c", 'exec "$@" 2>&-', "sh", *command]
+    done = subprocess.run(shell, cwd=folder, capture_output=True, text=True, check=False)
+    assert (done.returncode, json.loads(done.stdout)["output"]) == (0, "composite-harmonized.png")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_output_on_a_full_disk_is_no_fault_of_the_program() -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        command = [sys.executable, "-m", "s2am_engine.cli", "models", "--json"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode != 0
+    assert "The disk is full" in done.stderr
+
+
 def test_no_command_prints_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys)
     assert (code, out) == (2, "")

@@ -134,3 +134,35 @@ def test_detect_inverts_and_refines_the_mask(folder: Path, capsys: pytest.Captur
     plain, changed = (load_image(folder / f"{name}.png").pixels[..., 0] for name in ("plain", "changed"))
     np.testing.assert_array_equal(changed, refine_edges(invert_mask(plain), EdgeSettings(grow=-3)))
     assert (changed > 127).mean() < (plain < 128).mean()
+
+
+@pytest.mark.parametrize(
+    ("call", "report", "mode"),
+    [
+        ("cutout", "2 of 3 images cut out into out", "RGBA"),
+        ("cutout --mask-only", "2 of 3 masks written into out", "L"),
+        ("detect", "2 of 3 masks written into out", "L"),
+    ],
+)
+def test_folders_are_processed_past_damaged_files(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    call: str,
+    report: str,
+    mode: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("in").mkdir()
+    pixels, _ = composite()
+    for name in ("a.jpg", "c.png"):
+        Image.fromarray(pixels).save(Path("in", name))
+    Path("in/b.png").write_bytes(b"no image")
+    code, out, err = run(capsys, *call.split(), "in", "-o", "out", "--likeliest")
+    assert (code, out.strip()) == (0, report)
+    assert "b.png" in err
+    assert sorted(path.name for path in Path("out").iterdir()) == ["a.png", "c.png"]
+    for path in Path("out").iterdir():
+        with Image.open(path) as written:
+            assert (written.mode, written.size) == (mode, pixels.shape[1::-1])
+    assert run(capsys, *call.split(), "in")[0] == 2  # the folder of the results is missing

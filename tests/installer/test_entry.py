@@ -35,6 +35,21 @@ def test_doctor_runs_in_a_damaged_environment(damage: str, tmp_path: Path) -> No
     assert "Traceback" not in done.stderr
 
 
+def test_ctrl_c_while_libraries_are_loaded_prints_one_line(tmp_path: Path) -> None:
+    code = f"""
+import sys
+class Interrupted:
+    def find_spec(self, name, *_):
+        if name == "numpy":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupted())
+{MAIN}"""
+    environ = fakes.clean_environ() | {"HOME": str(tmp_path)}
+    command = [sys.executable, "-c", code, "models"]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "error: Stopped.\n")
+
+
 def test_other_commands_in_a_damaged_environment_name_the_repair(tmp_path: Path) -> None:
     done = s2am(tmp_path, "models", damage="numpy")
     assert done.returncode == 1
