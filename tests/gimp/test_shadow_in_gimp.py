@@ -49,3 +49,10 @@ def test_preview_blends_the_shadow_as_the_canvas_does(cases: Cases, precision: s
         np.abs(after[..., :3] - pictures.background()).max(axis=2)[on_canvas(pictures.cut_out()[..., 3]) == 0].max()
         > 20
     )
+
+
+def test_shadow_of_a_layer_in_a_group_is_visible(cases: Cases) -> None:
+    facts = cases["shadow_in_a_group"].facts
+    layers = ["pasted harmonized", "pasted"]
+    assert facts["alone"] == [layers, ["group", "pasted shadow", "background"], True]
+    assert facts["with background"] == [[*layers, "pasted shadow", "background"], ["group"], True]

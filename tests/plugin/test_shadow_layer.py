@@ -112,6 +112,22 @@ def test_shadow_lies_outside_of_a_group_in_which_it_would_darken_nothing(
     assert names(image) == (["group", "background"] if passes_through else ["group", "pasted shadow", "background"])
 
 
+@pytest.mark.parametrize("nested", [False, True])
+def test_shadow_lies_inside_a_group_that_holds_the_background(image: Image, engine: LocalEngine, nested: bool) -> None:
+    group, (layer, background) = GroupLayer(image, "group"), image.layers
+    image.insert_layer(group, None, 0)
+    image.reorder_item(background, group, 0)
+    inner = group
+    if nested:
+        inner = GroupLayer(image, "inner")
+        inner.mode = LayerMode.PASS_THROUGH
+        image.insert_layer(inner, group, 0)
+    image.reorder_item(layer, inner, 0)
+    harmonize(image, engine, layer, result="in-place", shadow=CAST)
+    assert names(image) == ["group"]
+    assert [child.name for child in inner.children][:2] == ["pasted", "pasted shadow"]
+
+
 def test_layer_that_holds_its_background_casts_no_shadow(image: Image, engine: LocalEngine) -> None:
     del image.layers[0]
     with pytest.raises(LayerError, match="switch Shadow off"):

@@ -48,6 +48,24 @@ def shadow_again() -> Facts:
 
 
 @case
+def shadow_in_a_group() -> Facts:
+    """The shadow of a layer in a group of mode Normal, with and without the background in it."""
+    found: Facts = {}
+    for name in ("alone", "with background"):
+        made = picture()
+        group = Gimp.GroupLayer.new(made, "group")
+        made.insert_layer(group, None, 0)
+        if name == "with background":
+            made.reorder_item(made.get_layers()[1], group, 0)
+        layer = paste(made, parent=group)
+        before = visible(made)
+        call(made, [layer], strength=0.0, **CAST)
+        places = [[each.get_name() for each in layers] for layers in (group.get_children(), made.get_layers())]
+        found[name] = [*places, visible(made) != before]
+    return found
+
+
+@case
 def shadow_preview() -> Facts:
     """A harmonized layer with its shadow, blended by the preview, and the canvas that it stands for."""
     from harmonize_layer.core.geometry import PixelArea, Window
