@@ -163,6 +163,20 @@ class FileHarmonizer:
         """The model that selects subjects."""
         return SubjectSelector(device=self.device)
 
+    def load(self, status: Callable[[str], None] = lambda _: None) -> None:
+        """Load the models and references before the first image of many, as their errors concern all of them.
+
+        Raises:
+            S2AMError: a model or a reference cannot be used.
+        """
+        models: list[object] = [self.harmonizer]
+        if self.auto_mask:
+            models.append(self.detector)
+        if self.subject:
+            models.append(self.subject_selector)
+        logger.info("loaded %s", models)
+        self.read_references(status)
+
     def read_references(self, status: Callable[[str], None]) -> References | None:
         """Read the reference photographs when they are first needed.
 

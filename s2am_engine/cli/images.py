@@ -212,6 +212,8 @@ def harmonize_folder(options: argparse.Namespace, files: FileHarmonizer) -> int:
         result = files.harmonize_file(FileJob(item.source, item.output, mask))
         return described(files, result) if options.json else {}
 
+    with status_line() as status:
+        files.load(status)
     return run_on_folder(
         options, plan_batch(options.composite, options.output, options.masks), process, "images harmonized"
     )
@@ -281,7 +283,7 @@ def run_detect(options: argparse.Namespace) -> int:
         return detector().detect(image, likeliest=options.likeliest), detector().name
 
     source: Path = options.composite
-    writer = MaskWriter(options, "detecting the foreground", detect)
+    writer = MaskWriter(options, "detecting the foreground", detector, detect)
     if is_folder(source):
         return write_masks_of_folder(writer, source, "masks written")
     output = choose_output(options.output, default_mask_output(source), inputs=[source], suffixes=WRITABLE_SUFFIXES)
@@ -294,13 +296,15 @@ class MaskWriter(Generic[FoundT]):
 
     options: those of `add_invert_mask` and `add_edge_sliders`, `output`, and `json`.
     step: description of `find`.
-    find: returns the detection or selected subject, and the name of the model; loads the model when it is first called,
-        so that a file that cannot be read is refused at once.
+    load: loads the model, once.
+    find: returns the detection or selected subject, and the name of the model; loads it if necessary, so that a file
+        that cannot be read is refused at once.
     cutout: the image is written with the mask as its transparency, not the mask.
     """
 
     options: argparse.Namespace
     step: str
+    load: Callable[[], object]
     find: Callable[[ImageData], tuple[FoundT, str]]
     cutout: bool = False
 
@@ -339,6 +343,7 @@ def write_masks_of_folder(writer: MaskWriter[Any], folder: Path, done: str) -> i
     options = writer.options
     if not options.output:
         raise UsageError("a folder needs -o DIR")
+    writer.load()  # an error concerns all images
     items = plan_batch(folder, options.output)
     return run_on_folder(options, items, lambda item: writer.write(item.source, item.output), done)
 
@@ -374,7 +379,7 @@ def run_cutout(options: argparse.Namespace) -> int:
         return selected, selected.model
 
     source: Path = options.photo
-    writer = MaskWriter(options, "selecting the subject", select, cutout=not options.mask_only)
+    writer = MaskWriter(options, "selecting the subject", selector, select, cutout=not options.mask_only)
     if is_folder(source):
         return write_masks_of_folder(writer, source, "masks written" if options.mask_only else "images cut out")
     default = default_mask_output(source) if options.mask_only else default_output(source, source.stem, "-cutout")

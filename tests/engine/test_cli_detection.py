@@ -166,3 +166,20 @@ def test_folders_are_processed_past_damaged_files(
         with Image.open(path) as written:
             assert (written.mode, written.size) == (mode, pixels.shape[1::-1])
     assert run(capsys, *call.split(), "in")[0] == 2  # the folder of the results is missing
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "cutout . -o out --model nope",
+        "detect . -o out --device gpu",
+        "harmonize . --auto-mask -o out --model nope",
+        "harmonize . --mask subject -o out --reference missing.png",
+    ],
+)
+def test_an_error_that_concerns_all_images_of_a_folder_is_reported_once(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    monkeypatch.chdir(folder)
+    failed(folder, run(capsys, *call.split()))
+    assert not (folder / "out").exists()
