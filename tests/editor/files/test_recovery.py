@@ -19,14 +19,14 @@ from s2am_editor.document.model import Document
 from s2am_editor.files.recovery import Recovery
 from tests.editor.document.sample_documents import two_layers
 from tests.editor.files.test_projects import assert_same, full_document
+from tests.editor.recovery_lock import release_lock
 
 
 def leave_copy(folder: Path, document: Document, title: str = "holiday", path: Path | None = None) -> None:
-    """Leave a copy as a crash does: the lock is released with the process, and nothing is deleted."""
+    """Leave a copy as a crash does."""
     recovery = Recovery(folder)
     recovery.save(document, title, path)
-    assert recovery._lock is not None
-    recovery._lock.release()
+    release_lock(recovery)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
@@ -92,7 +92,7 @@ def test_recovery_writes_pixels_once_and_deletes_unused(tmp_path: Path) -> None:
     recovery.save(commands.remove_layer(layer.id).change(document), "holiday")
     assert len(list(folder.glob("*.npy"))) == 1
     recovery.save(document, "holiday")  # undone
-    recovery._lock.release()  # type: ignore[union-attr]
+    release_lock(recovery)
     assert_same(document, Recovery(tmp_path).find_copies()[0].load())
     recovery.clear()
 

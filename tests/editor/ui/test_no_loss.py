@@ -32,6 +32,7 @@ from s2am_editor.window.main_window import MainWindow
 from s2am_editor.window.theme import Theme
 from s2am_engine.image.data import ImageData
 from s2am_engine.image.io import load_image, save_image
+from tests.editor.recovery_lock import release_lock
 from tests.editor.ui.conftest import disc
 from tests.editor.ui.driver import LONG, Questions, WindowDriver
 
@@ -123,8 +124,7 @@ def test_recovery_dialog_lists_all_copies_with_date_and_time(
     for title in ("Holiday", "Wedding"):
         recovery = Recovery(recovery_folder)
         recovery.save(document, title)
-        assert recovery._lock is not None
-        recovery._lock.release()  # as if its editor had crashed
+        release_lock(recovery)
     driver.open(background)  # also if files were named on the command line
     driver.window.autosave.offer_recovery()
     dialog = QApplication.activeModalWidget()
@@ -246,8 +246,7 @@ def test_recovered_project_of_another_program_asks_before_it_is_replaced(
     found = document_io.open_document(project)
     recovery = Recovery(recovery_folder)
     recovery.save(found.document, "krita.ora", project, found.notes)
-    assert recovery._lock is not None
-    recovery._lock.release()
+    release_lock(recovery)
     driver.window.autosave._open(Recovery(recovery_folder).find_copies()[0])
     driver.settle()
     assert driver.window.session.losses == found.notes
