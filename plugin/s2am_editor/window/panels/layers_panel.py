@@ -73,11 +73,7 @@ class LayersPanel(QWidget):
         self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.view.customContextMenuRequested.connect(self._ask_for_menu)
         self.view.setAccessibleName(self.tr("Layers"))
-        self.blend_modes = ChoiceBox()
-        self.blend_modes.setToolTip(self.tr("How the layer is mixed with the layers below"))
-        self.blend_modes.setAccessibleName(self.tr("Blend mode"))
-        for mode, text in blend_mode_names().items():
-            self.blend_modes.addItem(text, mode)
+        self.blend_modes = self._make_blend_modes()
         label = QLabel(self.tr("Blend mode"))
         label.setBuddy(self.blend_modes)
         label.setMinimumWidth(76)
@@ -103,6 +99,14 @@ class LayersPanel(QWidget):
         session.opened.connect(self.refresh)
         session.layers_changed.connect(self.refresh)
         self.refresh()
+
+    def _make_blend_modes(self) -> ChoiceBox:
+        modes = ChoiceBox()
+        modes.setToolTip(self.tr("How the layer is mixed with the layers below"))
+        modes.setAccessibleName(self.tr("Blend mode"))
+        for mode, text in blend_mode_names().items():
+            modes.addItem(text, mode)
+        return modes
 
     def refresh(self) -> None:
         """Show which layer or group is active, and its opacity and blend mode."""

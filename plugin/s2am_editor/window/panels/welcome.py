@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from PyQt6.QtCore import QSize, Qt, pyqtSignal
@@ -67,6 +68,31 @@ class Welcome(QWidget):
         self._settings = settings
         logo = QLabel()
         logo.setPixmap(application_icon().pixmap(QSize(56, 56), self.devicePixelRatioF()))
+        about = muted_label(self.tr("Put a subject into a photograph; its colors adapt to the background."))
+        about.setWordWrap(False)
+        self.cards = self._make_cards()
+        self.open_button = primary_button(self.tr("Open a background…"), self.open_background.emit)
+        self.sample_button = push_button(self.tr("Try a sample"), self.try_sample.emit)
+        for button in (self.open_button, self.sample_button):
+            button.setMinimumHeight(34)
+        self._recent = QVBoxLayout()
+        self._recent.setSpacing(2)
+        column = QVBoxLayout(self)
+        column.setSpacing(10)
+        column.addStretch(3)
+        for widget in (logo, heading(self.tr("Make it match"), "title"), about):
+            column.addWidget(widget, 0, Qt.AlignmentFlag.AlignHCenter)
+        column.addSpacing(14)
+        column.addLayout(_centered(self.cards, 14))
+        column.addSpacing(10)
+        column.addLayout(_centered((self.open_button, self.sample_button)))
+        column.addSpacing(10)
+        column.addLayout(self._recent)
+        column.addStretch(4)
+        self.refresh()
+
+    def _make_cards(self) -> list[StepCard]:
+        """Create the cards of the three steps; a click on the first one opens a background."""
         steps = (
             ("image", self.tr("Open a background"), self.tr("Any photograph. Drop it here, or click Open.")),
             (
@@ -76,41 +102,10 @@ class Welcome(QWidget):
             ),
             ("harmonize", self.tr("Harmonize"), self.tr("One click matches the colors. Then fine-tune and export.")),
         )
-        self.cards = [StepCard(number, *step) for number, step in enumerate(steps, 1)]
-        cards = QHBoxLayout()
-        cards.setSpacing(14)
-        cards.addStretch()
-        for card in self.cards:
-            cards.addWidget(card)
-        cards.addStretch()
-        self.cards[0].setCursor(Qt.CursorShape.PointingHandCursor)
-        self.cards[0].clicked.connect(self.open_background)
-        self.open_button = primary_button(self.tr("Open a background…"), self.open_background.emit)
-        self.sample_button = push_button(self.tr("Try a sample"), self.try_sample.emit)
-        buttons = QHBoxLayout()
-        buttons.addStretch()
-        for button in (self.open_button, self.sample_button):
-            button.setMinimumHeight(34)
-            buttons.addWidget(button)
-        buttons.addStretch()
-        self._recent = QVBoxLayout()
-        self._recent.setSpacing(2)
-        column = QVBoxLayout(self)
-        column.setSpacing(10)
-        column.addStretch(3)
-        column.addWidget(logo, 0, Qt.AlignmentFlag.AlignHCenter)
-        column.addWidget(heading(self.tr("Make it match"), "title"), 0, Qt.AlignmentFlag.AlignHCenter)
-        about = muted_label(self.tr("Put a subject into a photograph; its colors adapt to the background."))
-        about.setWordWrap(False)
-        column.addWidget(about, 0, Qt.AlignmentFlag.AlignHCenter)
-        column.addSpacing(14)
-        column.addLayout(cards)
-        column.addSpacing(10)
-        column.addLayout(buttons)
-        column.addSpacing(10)
-        column.addLayout(self._recent)
-        column.addStretch(4)
-        self.refresh()
+        cards = [StepCard(number, *step) for number, step in enumerate(steps, 1)]
+        cards[0].setCursor(Qt.CursorShape.PointingHandCursor)
+        cards[0].clicked.connect(self.open_background)
+        return cards
 
     def refresh(self) -> None:
         """List the recent files, and draw the icons in the current colors."""
@@ -133,3 +128,15 @@ class Welcome(QWidget):
         button.setProperty("flat", True)
         button.setToolTip(str(path))
         return button
+
+
+def _centered(widgets: Sequence[QWidget], spacing: int | None = None) -> QHBoxLayout:
+    """Return a row of widgets in the middle of its width."""
+    row = QHBoxLayout()
+    if spacing is not None:
+        row.setSpacing(spacing)
+    row.addStretch()
+    for widget in widgets:
+        row.addWidget(widget)
+    row.addStretch()
+    return row
