@@ -117,15 +117,15 @@ class CrossAttention(nn.Module):
             self.query.weight *= SHARPNESS
             self.key.weight.copy_(self.query.weight)
 
-    def forward(self, asking: Tensor, answering: Tensor) -> Tensor:
-        """Attend from one (B, C, h, w) map to another of that shape: (B, C, h, w)."""
+    def forward(self, queries: Tensor, context: Tensor) -> Tensor:
+        """Attend from the positions of one (B, C, h, w) map to those of another of that shape: (B, C, h, w)."""
         query, key, value = (
             layer(x).flatten(2).transpose(1, 2).unsqueeze(1)  # one head, because ONNX needs that dimension
-            for layer, x in ((self.query, asking), (self.key, answering), (self.value, answering))
+            for layer, x in ((self.query, queries), (self.key, context), (self.value, context))
         )
         # SAGAN does not divide the similarities by the root of the keys' length.
         attended = F.scaled_dot_product_attention(query, key, value, scale=1.0).squeeze(1)
-        return attended.transpose(1, 2).unflatten(2, asking.shape[-2:])
+        return attended.transpose(1, 2).unflatten(2, queries.shape[-2:])
 
 
 def conv_bn_relu(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
