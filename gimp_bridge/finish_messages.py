@@ -78,7 +78,7 @@ class FinishMeasured(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class MeasureFinish(Request[FinishMeasured]):
-    """Measure what a finish depends on.
+    """Measure grain, sharpness, edges and light for a finish.
 
     pixels, mask: RGBA and plane of the reduced composite, as in `Harmonize` and `HarmonizeResponse`.
     full_width: width of the same part of the image at full resolution.

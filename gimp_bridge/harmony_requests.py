@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine's answer to the request for harmony scores."""
+"""The engine's response to the request for harmony scores."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The memory that client and engine share, and what the engine does to the pixels in it."""
+"""The memory that client and engine share, and the engine's operations on the pixels in it."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ class Installer:
         return present if present in torch_builds.KNOWN_TAGS else torch_builds.AUTO_BUILD
 
     def print_steps(self) -> int:
-        """Check what can be checked without changes, print the steps without running them; return the exit code 0.
+        """Check everything that needs no changes, print the steps without running them; return the exit code 0.
 
         Raises:
             InstallError: the installation would fail.
@@ -180,7 +180,7 @@ class Installer:
         return 1 if self._problems else 0
 
     def _next_steps(self) -> list[str]:
-        """Return what a person does with the installed program."""
+        """Return the next steps of a person with the installed program."""
         lines = [f"Ready: the command is {self._command}."]
         if self._profiles:
             lines.append("In GIMP: start it again, select the pasted layer, and choose Filters > Harmonize Layer.")
@@ -295,7 +295,7 @@ class Installer:
             self._reuse(self._old)
 
     def _reuse(self, old: Path) -> list[str]:
-        """Take over what is undamaged in the old environment; return the names of the packages."""
+        """Take over the undamaged packages of the old environment; return the names of the packages."""
         fetched, target = map(system_libraries.fetched_libraries, (old, self._new.folder))
         if fetched.is_dir():
             shutil.copytree(fetched, target, dirs_exist_ok=True)

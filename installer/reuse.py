@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reusing the undamaged packages of the previous environment: a repair or upgrade downloads only what is missing."""
+"""Reusing the undamaged packages of the previous environment: a repair or upgrade downloads only the missing ones."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ def write_picture(path: Path) -> None:
 
 
 def describe(result: HarmonizeResult[Any], finish: object) -> str:
-    """Return what was measured, and the finish, as a caption."""
+    """Return measurement and finish as a caption."""
     measured = result.measure()
     noise = [each.noise.level if each.noise else float("nan") for each in (measured.foreground, measured.background)]
     blur = [each.radius for each in (measured.foreground, measured.background)]

@@ -98,7 +98,7 @@ class CostMeasurements:
 
     @classmethod
     def read(cls, path: Path) -> CostMeasurements:
-        """Read what `write` wrote.
+        """Read measurements that `write` wrote.
 
         Raises:
             EngineError: there is no such file.

@@ -174,7 +174,7 @@ def _check_image(path: Path, folder: Path) -> ReadingOutcome:
 
 
 def _differences(image: ImageData, again: ImageData, info: FormatInfo, omitted: str) -> Iterator[str]:
-    """Yield in words what has changed without being among the omitted contents."""
+    """Yield in words the changes that are not among the omitted contents."""
     if info.lossless and not _equal(image, again):
         yield "pixels"
     if again.profile != image.profile:

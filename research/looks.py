@@ -238,7 +238,7 @@ def measure_look(
 
 
 def figures_of(found: FineTuneResult) -> FineTunedFigures:
-    """Return what fine-tuning said."""
+    """Return the output of fine-tuning."""
     return FineTunedFigures(
         found.verdict.value,
         found.style.fmse_saved,

@@ -99,7 +99,7 @@ class Study:
         return self.folder / "choices.jsonl"
 
     def prepare(self, dataset: Path, models: Sequence[str]) -> None:
-        """Render what is missing.
+        """Render the missing results.
 
         Args:
             dataset: a folder in iHarmony4's layout.

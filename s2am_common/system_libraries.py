@@ -149,7 +149,7 @@ def _arch_package(library: str) -> str:
 
 
 def describe_missing(libraries: Sequence[str]) -> str:
-    """Return what to do about missing libraries, as the second half of a sentence."""
+    """Return advice on missing libraries, as the second half of a sentence."""
     try:
         os_release = Path("/etc/os-release").read_text(encoding="utf-8")
     except OSError:

@@ -201,7 +201,7 @@ def run_repair(command: Sequence[str], fault: str) -> None:
     """Run a command that repairs the installation; its steps go to stderr, because stdout has the doctor's results.
 
     Raises:
-        InstallError: it failed, which the message tells by `fault`; its own message has been printed.
+        InstallError: it failed: the message is `fault`; its own message has been printed.
     """
     if subprocess.run(command, stdout=sys.stderr, check=False).returncode:
         raise InstallError(f"{fault}; the reason is above.")

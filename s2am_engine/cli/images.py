@@ -309,7 +309,7 @@ class MaskWriter(Generic[FoundT]):
     cutout: bool = False
 
     def write(self, source: Path, output: Path, status: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
-        """Find the region of an image file, write its mask or what it cuts out, and return a description."""
+        """Find the region of an image file, write its mask or its cutout, and return a description."""
         status(f"reading {source}")
         image = load_with_notes(source)
         status(self.step)

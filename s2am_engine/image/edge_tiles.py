@@ -39,7 +39,7 @@ class EdgeTile:
         return EdgeTile(self.inner, (rows, columns))
 
     def cut(self, values: NDArray[Any], narrowed: EdgeTile) -> NDArray[Any]:
-        """Return what lies within smaller surroundings of values computed for `outer`, as a view."""
+        """Return the part within smaller surroundings of values computed for `outer`, as a view."""
         return self._cut(values, narrowed.outer)
 
     def _cut(self, values: NDArray[Any], part: tuple[slice, slice]) -> NDArray[Any]:

@@ -46,7 +46,7 @@ class Placement:
 
 
 def limit_alpha(image: ImageData, mask: Mask) -> ImageData:
-    """Return an image with a mask, H×W of any mask dtype, as alpha; what was transparent before remains so."""
+    """Return an image with a mask, H×W of any mask dtype, as alpha; transparent pixels remain so."""
     alpha = to_depth(mask, image.pixels.dtype)
     if image.alpha is not None:
         alpha = np.minimum(alpha, image.alpha)

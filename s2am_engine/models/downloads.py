@@ -253,7 +253,7 @@ def _check_space(model: DownloadableModel) -> None:
 
 
 def _fetch(model: DownloadableModel, progress: ByteCallback) -> None:
-    """Append to the partial file what is missing, or begin again if the server sends whole files only."""
+    """Append the missing bytes to the partial file, or begin again if the server sends whole files only."""
     done = model.partial.stat().st_size if model.partial.exists() else 0
     if done >= model.size:
         return

@@ -220,7 +220,7 @@ def set_image_adjustment(adjustment: ImageAdjustment | None, drag: Gesture = Non
 
 
 def set_canvas(rect: Rect, name: str) -> Command:
-    """Make a rectangle the canvas: a part of it, or a larger one; layers keep what lies outside.
+    """Make a rectangle the canvas: a part of it, or a larger one; layers keep their pixels outside.
 
     Args:
         rect: in pixels of the canvas before; not empty.

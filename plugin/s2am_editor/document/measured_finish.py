@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The finish of a layer: its values, and what was measured of the layer and its background."""
+"""The finish of a layer: its values, and the measurement of the layer and its background."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class MeasuredFinish:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> MeasuredFinish:
-        """Return what `to_json` describes. Raises KeyError, TypeError or ValueError for anything else."""
+        """Invert `to_json`. Raises KeyError, TypeError or ValueError for anything else."""
         measurement = FinishMeasurement.from_json(data["measurement"])
         stored = data.get("shading")  # projects of earlier versions have none
         shading = None if stored is None else Shading.from_json(stored)

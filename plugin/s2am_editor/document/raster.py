@@ -221,7 +221,7 @@ class TiledMask:
         return self._with_tiles(tuple(_to_tile(function(mine.level(0), theirs.level(0))) for mine, theirs in pairs))
 
     def inverted(self) -> TiledMask:
-        """Return a mask that shows what this one hides."""
+        """Return the inverted mask."""
         return self.combined(self, lambda values, _: invert_mask(values))
 
     def box(self, above: int = 0) -> Rect:

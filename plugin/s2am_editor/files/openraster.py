@@ -280,7 +280,7 @@ def _write_layer(store: _ArchiveStore, document: Document, layer: Layer, name: s
 
 
 def _write_shadow(store: _ArchiveStore, document: Document, layer: Layer, name: str) -> ElementTree.Element:
-    """Write the shadow of a layer as a layer of its own, which other programs multiply with what lies below."""
+    """Write the shadow of a layer as a layer of its own, which other programs multiply with the layers below."""
     shadow = scaled_shadow(layer, (document.width, document.height)).layer
     alpha = shadow.alpha if shadow.alpha.size else np.zeros((1, 1), np.uint16)
     color = to_depth(np.array(shadow.color, np.float32), np.dtype(np.uint16))

@@ -30,7 +30,7 @@ class ScaledShadow:
 
 
 def silhouette_of(layer: Layer, scale: float) -> Silhouette | None:
-    """Return the coverage of a layer without its opacity, including what lies outside of the canvas; None if empty."""
+    """Return the coverage of a layer without its opacity, including its part outside of the canvas; None if empty."""
     rect = Rect(*(round(edge * scale) for edge in layer.box)).expanded(1)
     patch = resample_layer(layer, scale, rect)
     if patch is None:

@@ -126,7 +126,7 @@ class _Samples:
 
 
 def merge(lower: Layer, upper: Layer, document: Document) -> tuple[Raster, int, int]:
-    """Merge two layers, including what lies outside of the canvas.
+    """Merge two layers, including their parts outside of the canvas.
 
     Returns:
         The pixels, in the document's depth and profile, and their left and top on the canvas.

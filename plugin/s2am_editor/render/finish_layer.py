@@ -90,7 +90,7 @@ def finished_patch(layer: Layer, zoom: float, rect: Rect, canvas: Rect, workers:
 def _exact_patch(
     layer: Layer, finish: MeasuredFinish, zoom: float, rect: Rect, canvas: Rect, workers: int | None
 ) -> Patch | None:
-    """Return what `finished_patch` describes."""
+    """Return the patch of `finished_patch` with the exact finish."""
     finisher = _finisher(finish, layer.transform, layer.size, zoom)
     context = rect.expanded(finisher.reach).intersection(canvas.union(rect))
     patch = resample_layer(layer, zoom, context)
@@ -107,7 +107,7 @@ def _exact_patch(
 
 
 def _draft_patch(layer: Layer, zoom: float, rect: Rect, canvas: Rect, workers: int | None) -> Patch | None:
-    """Return a draft of what `finished_patch` describes."""
+    """Return the patch of `finished_patch` with a draft of the finish."""
     patch, half, coarse = resample_layer(layer, zoom, rect), _halved(rect), None
     if patch is not None and layer.finish is not None:
         coarse = _exact_patch(layer, layer.finish, zoom / 2, half, _halved(canvas), workers)

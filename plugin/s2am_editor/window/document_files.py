@@ -270,7 +270,7 @@ class DocumentFiles(QObject):
         return answer is not SaveAnswer.CANCEL
 
     def replace_later(self) -> Callable[[Callable[[Any], object], Any], None]:
-        """Return what shows the result of a job as the document, and first asks about changes since this call."""
+        """Return a function that opens the result of a job, and first asks about changes since this call."""
         before = self._session.document if self._session.is_open else None
 
         def replace(show: Callable[[Any], object], result: Any) -> None:
@@ -290,7 +290,7 @@ class DocumentFiles(QObject):
 
 
 def file_state(path: Path) -> tuple[Path, int, int] | None:
-    """Return what tells two states of a file apart: path, size and time of the last change; None if it is missing."""
+    """Return the fingerprint of a file's state: path, size and time of the last change; None if it is missing."""
     try:
         status = path.stat()
     except OSError:

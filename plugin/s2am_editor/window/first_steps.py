@@ -11,7 +11,7 @@ from s2am_editor.window.messages import HintLabel
 
 
 class FirstSteps(QObject):
-    """Shows what to do next."""
+    """Shows the next step."""
 
     def __init__(self, session: EditorSession, settings: EditorSettings, label: HintLabel, parent: QObject) -> None:
         """Show hints in a label."""

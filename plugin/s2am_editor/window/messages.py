@@ -87,7 +87,7 @@ class Banner(QWidget):
         return self._details
 
     def lay_over_parent(self) -> None:
-        """Stay at the parent's upper edge, above everything else: a message does not move what is below it."""
+        """Stay at the parent's upper edge, above everything else: a message does not move the widgets below it."""
         self._over = True
         parent = self.parentWidget()
         if parent:
@@ -111,7 +111,7 @@ class Banner(QWidget):
         self._timer.start()
 
     def clear_problem(self) -> None:
-        """Hide an error: what the user did since has succeeded."""
+        """Hide an error after a later action has succeeded."""
         if self._clears_itself:
             self.hide()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Choice of what the canvas shows: before and after, and the mask of the active layer."""
+"""Views of the canvas: before and after, and the mask of the active layer."""
 
 from __future__ import annotations
 

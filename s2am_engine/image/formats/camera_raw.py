@@ -47,7 +47,7 @@ def read_camera_raw(data: bytes) -> Decoded:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Discard what LibRaw prints on stderr about damaged files, which rawpy cannot turn off."""
+    """Discard LibRaw's output on stderr about damaged files, which rawpy cannot turn off."""
     try:
         saved = os.dup(2)
     except OSError:  # a program without a console

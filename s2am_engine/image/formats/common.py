@@ -81,7 +81,7 @@ class ReportingFile:
         self._written = 0
 
     def write(self, data: Any, /) -> int:
-        """Write data; raises what the callback raises."""
+        """Write data; raises the errors of the callback."""
         count = self._file.write(data)
         self._written += 1
         self._progress(min(1.0, self._written / self._pieces) if self._pieces else 0.0)

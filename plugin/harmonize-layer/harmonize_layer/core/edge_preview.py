@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The refined mask of what the preview shows."""
+"""The refined mask of the preview."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class FinishSample:
 
 @dataclass(frozen=True)
 class MeasuredLayer:
-    """A finish with its values and what they are based on.
+    """A finish with its values and the measurement that they are based on.
 
     sliders: the values by slider name.
     response: measurements, automatic values and notes.

@@ -203,7 +203,7 @@ class HostLayer(HostDrawable, Protocol):
 
 
 class PreviewStack(Protocol):
-    """The layer on what is below it, reduced to a window, and blended by GIMP as on the canvas.
+    """The layer on the pixels below it, reduced to a window, and blended by GIMP as on the canvas.
 
     All pixels are RGBA, 8-bit sRGB, with the size of the window.
     """
@@ -283,7 +283,7 @@ class HostImage(Protocol):
         """The selection, if there is one."""
 
     def glimpse(self) -> str:
-        """Return a number that changes with what is visible, roughly, and with what is selected."""
+        """Return a number that changes with the visible pixels, roughly, and with the selection."""
 
     def duplicate(self) -> HostImage:
         """Return a copy without selection and undo history; GIMP copies pixels only when they change."""
@@ -313,7 +313,7 @@ class HostImage(Protocol):
         """
 
     def preview_stack(self, layer: HostLayer, masks: Sequence[bytes], window: Window) -> PreviewStack:
-        """Return a layer and what is visible below it, for the preview.
+        """Return a layer and the visible pixels below it, for the preview.
 
         Args:
             layer: a layer of this image, with nothing visible above it.

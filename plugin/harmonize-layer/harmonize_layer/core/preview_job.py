@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Making a preview: what is read in the dialog's thread, and what the engine makes of it in another one."""
+"""Making a preview: its inputs, read in the dialog's thread, and the engine's results, computed in another one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from harmonize_layer.core.shadows import ShadowPlane, chosen_values, render_shad
 
 @dataclass(frozen=True)
 class Preview:
-    """The adjusted color map, and what `render_composite` and `render_detail` return for it.
+    """The adjusted color map, and the results of `render_composite` and `render_detail` for it.
 
     refined: the mask with refined edges; None = the composite's own.
     finish: what was measured; None = no finish is applied.

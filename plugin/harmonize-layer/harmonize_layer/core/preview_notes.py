@@ -43,7 +43,7 @@ def preview_notes(layers: Sequence[HostLayer], job: PreviewJob, preview: Preview
 
 
 def _start_note(layer: HostLayer, start: StartingPoint) -> str:
-    """Return the note on what a layer that was harmonized before is harmonized from."""
+    """Return the note on the starting point of a layer that was harmonized before."""
     if start.original or (layer.has_own_effects and not start.keeps_own_effects):
         return _("It starts again from the original colors.")
     if start.keeps_own_effects:
@@ -52,7 +52,7 @@ def _start_note(layer: HostLayer, start: StartingPoint) -> str:
 
 
 def _finish_notes(layer: HostLayer, job: PreviewJob, preview: Preview) -> list[str]:
-    """Return what the preview or the result leaves out of the finish, and what could not be measured."""
+    """Return notes on parts of the finish that preview or result leave out, or that could not be measured."""
     if job.settings.finish.changes_pixels and job.settings.result == "effect":
         return [_("The layer effect leaves light, grain, sharpness and edges as they are: choose another result.")]
     if preview.finish is None:

@@ -55,7 +55,7 @@ def render_detail(
     refined: RefinedMask | None = None,
     finish: LayerFinish | None = None,
 ) -> bytes:
-    """Return the layer of a part recolored, RGBA; its `PreviewStack` blends it with what is below.
+    """Return the layer of a part recolored, RGBA; its `PreviewStack` blends it with the layers below.
 
     Args:
         engine: the engine.

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from harmonize_layer.core.finishing import FinishSample, SampleSteps
 
 STEPS_AT_A_TIME = 8
-"""Number of windows that are read before the dialog handles what has happened meanwhile."""
+"""Number of windows that are read before the dialog handles pending events."""
 
 
 class SampleReader:

@@ -31,7 +31,7 @@ class StartingPoint:
 
 
 def find_starting_point(image: HostImage, layer: HostLayer, settings: HarmonizeSettings) -> StartingPoint:
-    """Return what to harmonize a layer from.
+    """Return the starting point of harmonizing a layer.
 
     It is the original of an earlier run if both layers still have the pixels that the run left. Otherwise, and within a
     selection, it is what the layer shows now, so that nothing painted since is lost.

@@ -30,7 +30,7 @@ class VariantJob:
     settings: HarmonizeSettings
 
     def run(self, engine: EngineClient, report: ProgressCallback) -> bytes:
-        """Return what `render_composite` returns for it. Raises S2AMError."""
+        """Return the result of `render_composite` for it. Raises S2AMError."""
         predicted = self.predicted
         if self.model != self.settings.model:
             composite, mask = predicted.composite, predicted.predicted_mask

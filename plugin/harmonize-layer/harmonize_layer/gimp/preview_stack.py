@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A small image that GIMP itself blends for the preview: the layer, with its mode and opacity, on what is below it."""
+"""A small image that GIMP blends for the preview: the layer, with its mode and opacity, on the layers below it."""
 
 from __future__ import annotations
 

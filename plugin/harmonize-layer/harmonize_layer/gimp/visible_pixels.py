@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading what is visible in an image, blended by GIMP."""
+"""Reading the visible pixels of an image, blended by GIMP."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _VISIBLE = "R'G'B'A u8"
 
 
 def glimpse(image: Gimp.Image) -> str:
-    """Return a number that changes with what is visible, roughly, and with what is selected."""
+    """Return a number that changes with the visible pixels, roughly, and with the selection."""
     width, height = image.get_width(), image.get_height()
     factor = min(1.0, _GLIMPSE_SIDE / max(width, height))
     small = (max(1, int(width * factor)), max(1, int(height * factor)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Adding PyTorch, which fine-tuning needs, after saying what is downloaded."""
+"""Adding PyTorch, which fine-tuning needs, after showing the size of the download."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class AddPyTorchDialog(QDialog):
         self.close()
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
-        """Stop an installation; what was begun is removed."""
+        """Stop an installation; its files are removed."""
         self._jobs.close_with(self)
         super().reject()  # QDialog.closeEvent would call `reject` again
 

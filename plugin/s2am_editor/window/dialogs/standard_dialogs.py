@@ -66,7 +66,7 @@ def _tr(text: str) -> str:
 
 
 def ask_to_save(parent: QWidget, title: str) -> SaveAnswer:
-    """Ask what to do with unsaved changes."""
+    """Ask whether unsaved changes are saved or discarded."""
     save, discard = _tr("Save"), _tr("Don't save")
     answer = choose_answer(
         parent,

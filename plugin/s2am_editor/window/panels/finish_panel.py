@@ -61,7 +61,7 @@ class FinishPanel(EffectPanel):
             self._session.do(commands.set_finish(layer.id, finish, "Automatic finish"))
 
     def _describe(self, finish: MeasuredFinish) -> str:
-        """Return the automatic values, and what could not be measured."""
+        """Return the automatic values, and notes on those that could not be measured."""
         found = []
         for name in _MATCHED:
             spec = FINISH_SLIDERS[name]

@@ -58,7 +58,7 @@ class LayerRow:
 
 
 class LayerModel(QAbstractListModel):
-    """The layers and groups as a list for Qt's views, the topmost first; what the user changes becomes commands."""
+    """The layers and groups as a list for Qt's views, the topmost first; changes by the user become commands."""
 
     def __init__(self, session: EditorSession) -> None:
         """Show a session's layers."""

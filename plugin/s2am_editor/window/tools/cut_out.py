@@ -259,7 +259,7 @@ class CutOut(QObject):
     # ---- edges
 
     def invert(self) -> None:
-        """Show what the layer's mask hides, and hide what it shows."""
+        """Invert the layer's mask."""
         layer = self._session.active
         if layer and layer.mask is not None:
             self._session.do(commands.set_mask(layer.id, layer.mask.inverted(), "Invert mask"))

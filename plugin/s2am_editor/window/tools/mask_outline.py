@@ -19,7 +19,7 @@ _HALF = 128  # coverage of an edge
 
 
 class MaskOutline:
-    """Traces the outline of a layer's mask in the visible part of the image; what it found last is kept."""
+    """Traces the outline of a layer's mask in the visible part of the image; its last result is kept."""
 
     def __init__(self) -> None:
         """Start with nothing traced."""
