@@ -159,8 +159,10 @@ class MainWindow(QMainWindow):
             self.autosave,
         ):
             failing.failed.connect(self.show_problem)
-        for hinting in (self.files, self.autosave, self.commands, self.masks, self.closing):
-            hinting.noted.connect(self.show_note)
+        for noting in (self.files, self.masks, self.closing):
+            noting.noted.connect(self.show_note)
+        for hinting in (self.autosave, self.commands):
+            hinting.noted.connect(lambda sentence: self.banner.show_hint(localized(sentence)))
         self.session.refused.connect(self.show_problem)
         self.session.repainted.connect(lambda *_: self.banner.clear_problem())
         self.canvas.render_failed.connect(lambda error: self.show_problem(Problem(error)))

@@ -100,9 +100,14 @@ class Banner(QWidget):
         self._clears_itself = True
 
     def show_note(self, sentence: str) -> None:
-        """Show a note, without details to copy."""
+        """Show a note, without details to copy, until it is closed."""
         self._details = ""
         self._show(sentence, "warning")
+
+    def show_hint(self, sentence: str) -> None:
+        """Show why a command did nothing, until `clear_problem` or until it is closed."""
+        self.show_note(sentence)
+        self._clears_itself = True
 
     def show_success(self, sentence: str, path: Path) -> None:
         """Report for some seconds that a file was written, with a button that shows its folder."""

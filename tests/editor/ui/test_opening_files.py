@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PyQt6.QtCore import QMimeData
 from PyQt6.QtGui import QImage
+from PyQt6.QtWidgets import QApplication
 
 from s2am_editor.window import clipboard
 from s2am_editor.window.dialogs import standard_dialogs
@@ -88,6 +89,21 @@ def test_paste_returns_false_without_image(driver: WindowDriver, background: Pat
     empty = QMimeData()
     empty.setText("no picture")
     assert driver.window.files.paste(empty) is False
+
+
+def test_hint_about_an_empty_clipboard_ends_with_the_next_paste(driver: WindowDriver, background: Path) -> None:
+    driver.open(background)
+    board, banner = QApplication.clipboard(), driver.window.banner
+    assert board is not None
+    board.setText("no picture")
+    driver.window.all_actions["paste"].trigger()
+    assert banner.isVisible()
+    assert "contains no image" in banner.text
+    clipboard.copy_image(disc(40, 30))
+    driver.window.all_actions["paste"].trigger()
+    driver.settle()
+    assert driver.active.size == (40, 30)
+    assert not banner.isVisible()
 
 
 def test_damaged_image_shows_banner_and_keeps_document(driver: WindowDriver, background: Path, tmp_path: Path) -> None:
