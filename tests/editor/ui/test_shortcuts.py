@@ -14,6 +14,7 @@ from PyQt6.QtWidgets import QLabel, QMainWindow
 from pytestqt.qtbot import QtBot
 
 import s2am_editor.window
+from s2am_common.translation import CATALOGS, read_po
 from s2am_editor.window.action_table import ACTIONS, MENUS, SHORTCUTS, TOOLBAR, pressed_shortcut
 from s2am_editor.window.actions import Actions
 from s2am_editor.window.dialogs.shortcuts import ShortcutsDialog
@@ -35,6 +36,18 @@ def test_action_keys_are_unique(window: MainWindow) -> None:
     keys = [key for entry in ACTIONS for key in window.all_actions[entry.name].shortcuts()]
     named = Counter(key.toString(QKeySequence.SequenceFormat.PortableText) for key in keys if not key.isEmpty())
     assert [key for key, count in named.items() if count > 1] == []
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_mnemonics_of_a_menu_are_unique(window: MainWindow, language: str) -> None:
+    catalog = read_po((CATALOGS / "de.po").read_text(encoding="utf-8")) if language == "de" else {}
+    bar = window.menuBar()
+    assert bar is not None
+    menus = [menu for action in bar.actions() if (menu := action.menu())]
+    for actions in (bar.actions(), *(menu.actions() for menu in menus)):
+        texts = [catalog.get(action.text(), action.text()) for action in actions]
+        used = Counter(text[text.index("&") + 1].lower() for text in texts if "&" in text)
+        assert [letter for letter, count in used.items() if count > 1] == [], texts
 
 
 def receivers(actions: Actions, name: str) -> int:
