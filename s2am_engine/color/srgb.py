@@ -48,13 +48,13 @@ def srgb_slope(linear: NDArray[Any]) -> NDArray[Any]:
 def srgb_tensor_to_linear(encoded: Tensor) -> Tensor:
     """Decode a tensor of sRGB values to linear light (differentiable; linear below black)."""
     # The sum of the parts below and above the knee: conditions are slow, and so are powers beside logarithms.
-    raised = encoded.clamp_min(_KNEE).add_(_OFFSET).div_(1 + _OFFSET).log().mul_(_GAMMA).exp_()
+    raised = encoded.clamp_min(_KNEE).add_(_OFFSET).div_(1 + _OFFSET).log_().mul_(_GAMMA).exp_()
     return (raised - _JOINT).clamp_min(0).add_(encoded.clamp_max(_KNEE), alpha=1 / _TOE_SLOPE)
 
 
 def linear_tensor_to_srgb(linear: Tensor) -> Tensor:
     """Encode a tensor of linear light as sRGB values (differentiable; linear below black)."""
-    curved = (linear.clamp_min(_KNEE_LINEAR).log().div_(_GAMMA).exp_() * (1 + _OFFSET)).sub_(_OFFSET)
+    curved = (linear.clamp_min(_KNEE_LINEAR).log_().div_(_GAMMA).exp_() * (1 + _OFFSET)).sub_(_OFFSET)
     return curved.minimum(linear * _TOE_SLOPE)  # the line is above the curve beyond the knee, and below it before
 
 

@@ -90,4 +90,4 @@ class BatchRNG:
         """
         chosen = self.sample_indices(share)
         if len(chosen):
-            pictures[chosen] = change(pictures[chosen], chosen, self.subset(chosen))
+            pictures[chosen] = change(pictures.index_select(0, chosen), chosen, self.subset(chosen))

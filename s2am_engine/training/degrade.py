@@ -137,12 +137,12 @@ def through_jpeg(pictures: Tensor, quality: Tensor, chroma_halved: Tensor) -> Te
     luma, *chroma = (255 * torch.einsum("ij,bjhw->bihw", to_ycc, padded)).split(1, dim=1)
     scale = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality).view(-1, 1, 1, 1, 1)
     luma = quantize_blocks(luma - 128, LUMA_TABLE, scale) + 128
-    coarse = chroma_halved.view(-1, 1, 1, 1)
+    coarse = chroma_halved.view(-1, 1, 1, 1).to(pictures.dtype)
     for number, plane in enumerate(chroma):
         halved = F.interpolate(
             quantize_blocks(F.avg_pool2d(plane, 2), CHROMA_TABLE, scale), scale_factor=2.0, mode="bilinear"
         )
-        chroma[number] = torch.where(coarse, halved, quantize_blocks(plane, CHROMA_TABLE, scale))
+        chroma[number] = torch.lerp(quantize_blocks(plane, CHROMA_TABLE, scale), halved, coarse)
     back = torch.einsum("ij,bjhw->bihw", to_rgb, torch.cat([luma, *chroma], dim=1)) / 255
     return back[..., :height, :width].clamp(0, 1)
 

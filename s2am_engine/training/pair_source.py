@@ -58,6 +58,8 @@ class PairSource(ABC):
         first = (step * self.world_size + self.rank) * pieces
         counts = [min(self.piece_size, self.batch - self.piece_size * index) for index in range(pieces)]
         made = [self.piece(first + index, count) for index, count in enumerate(counts)]
+        if len(made) == 1:
+            return made[0]
         return Batch(*(torch.cat(tensors) for tensors in zip(*made, strict=True)))
 
     @abstractmethod

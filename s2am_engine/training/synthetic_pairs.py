@@ -146,21 +146,20 @@ class PairMaker(PairSource):
         mild_targets, _ = rng.divide(transfers, kinds.mild_targets)
         target = pictures.clone()
         if len(raw):
-            target[raw] = render_raw(pictures[raw], rng.subset(raw))
+            target[raw] = render_raw(pictures.index_select(0, raw), rng.subset(raw))
         self.edit(target, torch.ones_like(regions), rng, mild_targets, torch.cat([edited, edited_first]))
 
         foreground = target.clone()
-        foreground[renditions] = pictures[renditions]
+        foreground[renditions] = pictures.index_select(0, renditions)
+        published, weights = (tensor.index_select(0, transfers) for tensor in (target, regions))
         if len(transfers):
             given, wanted = references[transfers], reference_regions[transfers]
-            foreground[transfers] = transfer_colors(
-                target[transfers], regions[transfers], given, wanted, rng.subset(transfers)
-            )
+            foreground[transfers] = transfer_colors(published, weights, given, wanted, rng.subset(transfers))
         _, mild, full = rng.divide(renditions, kinds.untouched_foregrounds, kinds.mild_foregrounds)
         mild_edits, full_edits = self.prepare_edits(foreground, regions, edits, rng)
         retouched, _ = rng.divide(transfers, kinds.retouched_transfers)
         self.edit(foreground, regions, rng, torch.cat([mild, mild_edits, retouched]), torch.cat([full, full_edits]))
-        foreground[transfers] = restrain(target[transfers], foreground[transfers], regions[transfers])
+        foreground[transfers] = restrain(published, foreground.index_select(0, transfers), weights)
         return target, foreground
 
     def prepare_edits(
@@ -204,7 +203,8 @@ class PairMaker(PairSource):
             ]
         )
         own = rng.subset(chosen)
-        pictures[chosen] = recolor(pictures[chosen], regions[chosen], own, how, self.styles, strength)
+        some, weights = (tensor.index_select(0, chosen) for tensor in (pictures, regions))
+        pictures[chosen] = recolor(some, weights, own, how, self.styles, strength)
 
     def find_reference(
         self, number: int, region: int, rng: np.random.Generator
