@@ -201,7 +201,7 @@ class Camera:
 
     def encode(self, light: Tensor) -> Tensor:
         """Convert linear light (B, 3, H, W) to values."""
-        raised = light.clamp_min(0).log_().mul_(self.power).exp_()  # a fifth of the time of a power
+        raised = (light.clamp_min(0).log_() * self.power).exp_()  # a fifth of the time of a power
         return (1 + self.knee) * raised / (raised + self.knee)
 
     def decode(self, values: Tensor) -> Tensor:
