@@ -38,7 +38,7 @@ def check_writable(paths: Iterable[Path]) -> None:
 
 
 def write_advice(path: Path) -> str:
-    """Return how a person gets the permission to write a file or folder, or to create it."""
+    """Return advice for getting the permission to write a file or folder, or to create it."""
     existing = next(folder for folder in (path, *path.parents) if os.path.lexists(folder))
     if os.name != "posix" or not hasattr(os, "getuid"):
         return "allow that in its properties"

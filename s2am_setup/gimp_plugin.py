@@ -169,7 +169,7 @@ def clear_plugin_cache(profile: Path) -> None:
 
 
 def plugin_state(profile: GimpProfile) -> PluginState:
-    """Return what GIMP did with the plug-in when it last started, according to its plug-in cache."""
+    """Return the state of the plug-in after GIMP's last start, according to GIMP's plug-in cache."""
     cache, file = profile.folder / "pluginrc", plugin_folder(profile.folder) / f"{PLUGIN_NAME}.py"
     if not cache.is_file():
         return "not loaded yet"

@@ -24,7 +24,7 @@ class UnitScheduling(LoadScopeScheduling):  # type: ignore[misc]
 
 
 def unit_of(nodeid: str) -> str:
-    """Return what a test is run together with: the GIMP that it runs in, or its file."""
+    """Return the unit that a test is run with: the GIMP that it runs in, or its file."""
     found = _GIMP_VERSION.match(nodeid)
     return found[1] if found else nodeid.split("::", 1)[0]
 

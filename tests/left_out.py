@@ -42,7 +42,7 @@ class LeftOut:
 
 
 def find_left_out(missing_libraries: Sequence[str] = ()) -> list[LeftOut]:
-    """Return what cannot be tested here.
+    """Return the tests that cannot run here.
 
     Args:
         missing_libraries: libraries of the system that Qt lacks.

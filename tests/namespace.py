@@ -9,7 +9,7 @@ import subprocess
 
 
 def missing_rights() -> str:
-    """Return what an ordinary user lacks for a user namespace with a Debian in it; "" if nothing or for root."""
+    """Return the rights that a user lacks for a user namespace with a Debian in it; "" if none, or for root."""
     if os.geteuid() == 0:
         return ""
     if not shutil.which("mmdebstrap"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One name for one thing: public names are defined once, and no name uses a word that the glossary avoids."""
+"""Language: public names are defined once, no name uses a word that the glossary avoids, and docstrings are plain."""
 
 from __future__ import annotations
 
@@ -95,3 +95,14 @@ def test_names_use_no_word_that_the_glossary_avoids() -> None:
             ]
     listing = "\n".join(f"  {place} ({word})" for place, word in sorted(found))
     assert not found, f"{len(found)} names use a word that docs/glossary.md avoids:\n{listing}"
+
+
+def test_docstrings_begin_with_a_noun_or_a_verb() -> None:
+    found = [
+        f"{path}: {docstring.splitlines()[0]}"
+        for path, tree in product_modules()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and (docstring := ast.get_docstring(node))
+        if re.match(r"(What|Whether|How|Where|Which|Who|Why|Let|Be)\b", docstring)
+    ]
+    assert found == []

@@ -123,7 +123,7 @@ class BusyMeasurement:
     busy: Mapping[str, Timing]
 
     def ratio(self, stage: str) -> float:
-        """Return how many times as long a stage takes beside the busy processes, by medians."""
+        """Return the time of a stage beside the busy processes relative to that without, by medians."""
         return self.busy[stage].median / self.idle[stage].median
 
     def to_json(self) -> dict[str, Any]:

@@ -437,7 +437,7 @@ def _middle_rows(mask: Bytes) -> Bytes:
 
 
 def _histogram(mask: Bytes, where: NDArray[np.bool_] | None = None) -> NDArray[np.intp]:
-    """Return how often each level between black and white occurs: (256,), 0 at both ends."""
+    """Return the frequency of each level between black and white: (256,), 0 at both ends."""
     between = cv2.inRange(mask, 1, 254).view(np.bool_)
     return np.bincount(mask[between if where is None else between & where], minlength=256)
 

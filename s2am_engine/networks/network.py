@@ -58,7 +58,7 @@ class Network(nn.Module, ABC):
 
     @abstractmethod
     def predict(self, composite: Tensor, mask: Tensor) -> Tensor:
-        """Return what `forward` returns, for arguments that have been checked."""
+        """Return the result of `forward` for arguments that have been checked."""
 
     @abstractmethod
     def render(self, predictions: Tensor, composite: Tensor) -> list[Tensor]:

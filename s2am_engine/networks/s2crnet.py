@@ -194,7 +194,7 @@ class S2CRNet(MapNetwork):
         return self.predict(composite, mask, label)
 
     def predict(self, composite: Tensor, mask: Tensor, label: Tensor | None = None) -> Tensor:
-        """Return what `forward` returns, for arguments that have been checked."""
+        """Return the result of `forward` for arguments that have been checked."""
         regions = torch.cat([crop_to_mask(composite * mask, mask), composite * (1 - mask)])
         foreground, background = self.encoder(regions).mean(dim=(2, 3)).unflatten(0, (2, -1)).unbind()
         if self.label_branch is not None:

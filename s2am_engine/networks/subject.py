@@ -62,7 +62,7 @@ class SubjectNetwork(MaskNetwork):
         return self.decode(self.encode(composite))
 
     def encode(self, image: Tensor) -> list[Tensor]:
-        """Return what `decode` needs of (B, 3, H, W) in [0, 1]: colors at 1/4 of the size, and the trunk's features.
+        """Return the inputs of `decode` for (B, 3, H, W) in [0, 1]: colors at 1/4 of the size, and features of the trunk.
 
         These have 3, 24, 40, 112 and 320 channels at 1/4, 1/4, 1/8, 1/16 and 1/32 of the size.
         """
@@ -71,7 +71,7 @@ class SubjectNetwork(MaskNetwork):
         return [colors, *(features[stage] for stage in (QUARTER_STAGE, EIGHTH_STAGE, *DEEP_STAGES))]
 
     def decode(self, encoded: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """Return what `predict_logits` does, from the results of `encode`."""
+        """Return the result of `predict_logits` from the results of `encode`."""
         colors, quarter, eighth, *deep = encoded
         cells, deepest = (layer(one) for layer, one in zip(self.deep, deep, strict=True))
         x = cells + upsample_like(deepest, cells)

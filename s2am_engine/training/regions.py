@@ -349,7 +349,7 @@ def neighbors(patches: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
 
 
 def at_border(patches: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
-    """Return which patches touch the image border: (N,) bool."""
+    """Return the patches that touch the image border: (N,) bool."""
     inner = np.zeros(patches.shape, np.bool_)
     inner[BORDER:-BORDER, BORDER:-BORDER] = True
     outer = np.zeros(count, np.bool_)
@@ -358,7 +358,7 @@ def at_border(patches: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
 
 
 def saliency(superpixels: Superpixels) -> NDArray[np.float64]:
-    """Return how much each superpixel differs from those connected to the image border.
+    """Return the difference of each superpixel from those connected to the image border.
 
     Zhu, Liang, Wei & Sun, “Saliency Optimization from Robust Background Detection”, CVPR 2014.
 

@@ -254,7 +254,7 @@ class Trainer:
             sink.save_state(self.state_dict())
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what `resume` needs."""
+        """Return the state for `resume`."""
         kept = ("step", "steps", "validate_every", "seconds", "best", "best_weights")
         state = {name: getattr(self, name) for name in kept}
         history = [astuple(entry) for entry in self.history]

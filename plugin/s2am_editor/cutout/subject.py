@@ -136,7 +136,7 @@ def _label_by_color(image: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None
 
 
 def _covered_pixels(mask: TiledMask, area: Rect, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Return which pixels of the reduced copy a mask covers."""
+    """Return the pixels of the reduced copy that a mask covers: h×w bool."""
     reduced = cv2.resize(mask.read(area), shape[::-1], interpolation=cv2.INTER_AREA)
     return np.asarray(reduced >= _COVERED)
 

@@ -117,7 +117,7 @@ def set_opacity(item_id: int, opacity: float, drag: Gesture = None) -> Command:
 
 
 def set_blend_mode(item_id: int, mode: BlendMode) -> Command:
-    """Set how a layer, or an isolated group, is mixed with the layers below; the group becomes isolated."""
+    """Set the blend mode of a layer or a group; the group becomes isolated."""
 
     def change(item: Item) -> Item:
         return _with(item, blend_mode=mode, isolated=True) if isinstance(item, Group) else _with(item, blend_mode=mode)

@@ -59,7 +59,7 @@ class ChoiceGrid:
         self._list_candidates(candidates)
 
     def update(self, chosen: HarmonizeSettings) -> None:
-        """Show which choices apply."""
+        """Enable the choices that apply."""
         self._reference_layer.set_sensitive(chosen.reference == "layer")
         self._hide.set_sensitive(chosen.result == "new-layer")
 

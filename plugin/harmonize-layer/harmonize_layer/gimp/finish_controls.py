@@ -49,7 +49,7 @@ class FinishControls:
         self.widget.add(rows)
 
     def update(self, chosen: HarmonizeSettings) -> None:
-        """Show which values can be changed: none of a layer effect, and no measured one."""
+        """Enable the values that can be changed: none of a layer effect, and no measured one."""
         for name, slider in self._sliders.items():
             slider.set_sensitive(name not in chosen.finish.automatic)
         self.widget.get_child().set_sensitive(chosen.result != "effect")

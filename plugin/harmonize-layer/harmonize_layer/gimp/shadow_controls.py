@@ -41,7 +41,7 @@ class ShadowControls:
         self.widget.pack_start(self._values, False, False, 0)
 
     def update(self, chosen: HarmonizeSettings) -> None:
-        """Show which values can be changed: none without a shadow, and no estimated one."""
+        """Enable the values that can be changed: none without a shadow, and no estimated one."""
         self._values.set_sensitive(chosen.shadow is not None)
         for slider in self._estimated:
             slider.set_sensitive(not (chosen.shadow and chosen.shadow.automatic))

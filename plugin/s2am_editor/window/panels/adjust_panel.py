@@ -121,7 +121,7 @@ class CurvesPanel(QWidget):
         self.editor.show_points(self._curves.lines[channel])
 
     def _histogram(self, current: Harmonization | ImageAdjustment) -> NDArray[np.float64]:
-        """Return how often the tones occur that the curves are applied to: (3, HISTOGRAM_BINS), at most 1."""
+        """Return the frequencies of the tones that the curves are applied to: (3, HISTOGRAM_BINS), at most 1."""
         colors = dataclasses.replace(current, curves=None).color_map(self._original_colors())
         counts = [np.histogram(channel, HISTOGRAM_BINS, (0, 1))[0] for channel in np.clip(colors, 0, 1).T]
         return np.stack(counts) / max(1, np.max(counts))

@@ -109,7 +109,7 @@ class LayersPanel(QWidget):
         return modes
 
     def refresh(self) -> None:
-        """Show which layer or group is active, and its opacity and blend mode."""
+        """Show the active layer or group, its opacity and its blend mode."""
         item = self._session.active_item
         self.opacity.setEnabled(item is not None)
         self.opacity.set_value(item.opacity if item else 1.0)
