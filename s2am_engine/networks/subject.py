@@ -62,7 +62,7 @@ class SubjectNetwork(MaskNetwork):
         return self.decode(self.encode(composite))
 
     def encode(self, image: Tensor) -> list[Tensor]:
-        """Return the inputs of `decode` for (B, 3, H, W) in [0, 1]: colors at 1/4 of the size, and features of the trunk.
+        """Return the inputs of `decode` for (B, 3, H, W) in [0, 1]: colors at 1/4 of the size, features of the trunk.
 
         These have 3, 24, 40, 112 and 320 channels at 1/4, 1/4, 1/8, 1/16 and 1/32 of the size.
         """
