@@ -94,7 +94,8 @@ def stack_planes(arrays: Sequence[NDArray[np.uint8]], device: torch.device | str
         stacked = stacked.pin_memory()  # else the host waits until it is copied
     stacked = stacked.to(device, non_blocking=True)
     # Planes are copied as bytes, a quarter of the size; operations on interleaved channels would take longer.
-    return (stacked.permute(0, 3, 1, 2).contiguous() if stacked.ndim == 4 else stacked.unsqueeze(1)) / 255
+    planes = stacked.permute(0, 3, 1, 2).contiguous() if stacked.ndim == 4 else stacked.unsqueeze(1)
+    return planes.float().div_(255)
 
 
 class Loader(Generic[BatchT]):

@@ -230,11 +230,13 @@ class PairMaker(PairSource):
         image, region = photograph.image, photograph.regions[chosen]
         if self.crop:
             image, region = random_crop(image, region, rng)
-        if rng.random() < 0.5:
-            image, region = image[:, ::-1], region[:, ::-1]
+        mirrored = rng.random() < 0.5
         if rng.random() < INVERTED_SHARE:
             region = ~region
-        soft = resize_square(region.view(np.uint8) * np.uint8(255), self.size)
+        mask = region.view(np.uint8) * np.uint8(255)
+        if mirrored:
+            image, mask = mirror(image), mirror(mask)
+        soft = resize_square(mask, self.size)
         if rng.random() < SOFT_SHARE:
             soft = cv2.GaussianBlur(soft, (0, 0), self.size * rng.uniform(0.005, SOFTEST_EDGE))
         return resize_square(image, self.size), soft, *self.find_reference(number, chosen, rng)
@@ -279,8 +281,13 @@ def cut_out(
     """Reduce the bounding box of a region to side × side pixels, unsmoothed: image, and mask of 0 and 255."""
     rows, columns = (np.flatnonzero(region.any(axis=axis)) for axis in (1, 0))
     row, column = (found[np.linspace(0, len(found) - 1, side).astype(int)] for found in (rows, columns))
-    at = np.ix_(row, column)
-    return image[at], region[at].view(np.uint8) * np.uint8(255)
+    small, mask = (array.take(row, axis=0).take(column, axis=1) for array in (image, region))  # faster than np.ix_
+    return small, mask.view(np.uint8) * np.uint8(255)
+
+
+def mirror(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Mirror H×W or H×W×3 pixels left to right."""
+    return np.asarray(cv2.flip(np.ascontiguousarray(picture), 1), np.uint8)
 
 
 def random_crop(
@@ -293,7 +300,7 @@ def random_crop(
         tall, wide = int(height * size), int(width * min(1.0, size * rng.uniform(0.85, 1.18)))
         top, left = int(rng.integers(height - tall + 1)), int(rng.integers(width - wide + 1))
         window = region[top : top + tall, left : left + wide]
-        if 0.01 < window.mean() < 0.8:
+        if 0.01 < np.count_nonzero(window) / window.size < 0.8:
             return image[top : top + tall, left : left + wide], window
     return image, region
 
