@@ -162,7 +162,7 @@ class FinishMeasurement:
         return self.notes_on(("grain", "sharpness"))
 
     def notes_on(self, names: Collection[str]) -> tuple[str, ...]:
-        """Return what could not be measured for some sliders, one sentence each."""
+        """Return notes on failed measurements that concern some sliders, one sentence each."""
         found = []
         for name, region in (("foreground", self.foreground), ("background", self.background)):
             for slider, measured in (("grain", region.noise), ("sharpness", region.blur)):

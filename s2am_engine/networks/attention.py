@@ -20,12 +20,12 @@ class ChannelGate(nn.Module):
     def __init__(self, channels: int) -> None:
         """Make the two linear layers."""
         super().__init__()
-        self.weigh = gate_layers(2 * channels, channels)
+        self.gate = gate_layers(2 * channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Gate features; (B, C, h, w) in and out."""
         pooled = torch.cat([x.mean(dim=(2, 3)), x.amax(dim=(2, 3))], dim=1)
-        gated: Tensor = x * torch.sigmoid(self.weigh(pooled))[:, :, None, None]
+        gated: Tensor = x * torch.sigmoid(self.gate(pooled))[:, :, None, None]
         return gated
 
 
@@ -35,11 +35,11 @@ class SqueezeExcitation(nn.Module):
     def __init__(self, channels: int) -> None:
         """Make the two linear layers."""
         super().__init__()
-        self.weigh = gate_layers(channels, channels)
+        self.gate = gate_layers(channels, channels)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """Gate features; (B, C, h, w) in and out. The mask is ignored."""
-        gated: Tensor = x * torch.sigmoid(self.weigh(x.mean(dim=(2, 3))))[:, :, None, None]
+        gated: Tensor = x * torch.sigmoid(self.gate(x.mean(dim=(2, 3))))[:, :, None, None]
         return gated
 
 
@@ -49,14 +49,14 @@ class CBAM(nn.Module):
     def __init__(self, channels: int) -> None:
         """Make the shared linear layers and the 7×7 convolution."""
         super().__init__()
-        self.weigh = gate_layers(channels, channels)
-        self.place = nn.Conv2d(2, 1, 7, padding=3, bias=False)
+        self.gate = gate_layers(channels, channels)
+        self.spatial = nn.Conv2d(2, 1, 7, padding=3, bias=False)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """Gate features; (B, C, h, w) in and out. The mask is ignored."""
-        channels = torch.sigmoid(self.weigh(x.mean(dim=(2, 3))) + self.weigh(x.amax(dim=(2, 3))))
+        channels = torch.sigmoid(self.gate(x.mean(dim=(2, 3))) + self.gate(x.amax(dim=(2, 3))))
         x = x * channels[:, :, None, None]
-        gated: Tensor = x * torch.sigmoid(self.place(pool_channels(x)))
+        gated: Tensor = x * torch.sigmoid(self.spatial(pool_channels(x)))
         return gated
 
 

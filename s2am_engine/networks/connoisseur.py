@@ -13,8 +13,8 @@ from torch.nn import functional as F
 from s2am_engine.networks.attention import ReferenceAttention, region_mean
 from s2am_engine.networks.concord import CONCORD_RECIPE, statistics_layers
 from s2am_engine.networks.curves import CurvesAndMatrixNetwork
+from s2am_engine.networks.grid_encoder import AttentionBlock, GridEncoder
 from s2am_engine.networks.network import TrainingOutput, check_inputs
-from s2am_engine.networks.recognition import Comparison, Recognition
 from s2am_engine.networks.spec import NetworkSpec, register
 from s2am_engine.networks.statistics import RegionStatistics
 from s2am_engine.networks.traits import CONTROLS
@@ -37,7 +37,7 @@ class Connoisseur(CurvesAndMatrixNetwork):
     """Global color prediction, corrected by a ridge regression over residuals of the foreground's cells.
 
     - Region statistics pass through a perceptron, as in Concord (S2CRNet's idea of regions).
-    - Grid cells with semantic features (`Recognition`) attend to each other, and foreground cells attend to similar
+    - Grid cells with semantic features (`GridEncoder`) attend to each other, and foreground cells attend to similar
       background cells (FMM's attention). Pooled by region (S2AM's separation), they predict, together with the
       statistics, curves and a matrix.
     - Each cell then predicts a residual color correction and its weight. A matrix is fitted to the residuals in closed
@@ -67,17 +67,17 @@ class Connoisseur(CurvesAndMatrixNetwork):
         super().__init__()
         self.statistics = RegionStatistics(grid=40)
         self.statistics_branch = statistics_layers(self.statistics.length, hidden, dropout)
-        self.recognition = Recognition(channels, blocks, frozen, context_size=hidden)
-        self.refer = ReferenceAttention(channels)
+        self.grid_encoder = GridEncoder(channels, blocks, frozen, context_size=hidden)
+        self.reference_attention = ReferenceAttention(channels)
         self.merge = nn.Conv2d(2 * channels, channels, 1)
-        self.last = Comparison(channels)
+        self.last = AttentionBlock(channels)
         self.cells_branch = nn.Sequential(nn.Dropout(dropout), nn.Linear(3 * channels, hidden), nn.GELU())
         self.head = nn.Sequential(
             nn.Linear(2 * hidden, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, 3 * CONTROLS + 12)
         )
-        self.vote = nn.Sequential(nn.Conv2d(channels + 3, channels, 1), nn.GELU(), nn.Conv2d(channels, 4, 1))
-        self.doubt = nn.Parameter(torch.tensor([-2.0, -1.0, -1.0, -1.0]))  # log of the regularization
-        for last in (self.head[-1], self.vote[-1]):
+        self.residual_head = nn.Sequential(nn.Conv2d(channels + 3, channels, 1), nn.GELU(), nn.Conv2d(channels, 4, 1))
+        self.log_ridge = nn.Parameter(torch.tensor([-2.0, -1.0, -1.0, -1.0]))  # log of the regularization
+        for last in (self.head[-1], self.residual_head[-1]):
             assert isinstance(last, nn.Linear | nn.Conv2d)
             assert last.bias is not None
             nn.init.zeros_(last.weight)
@@ -89,7 +89,7 @@ class Connoisseur(CurvesAndMatrixNetwork):
 
     def encode_frozen(self, composite: Tensor) -> list[Tensor]:
         """See `Network.encode_frozen`: the features of the trunk, unless a part of it is trained."""
-        return self.recognition.trunk(composite) if self.recognition.trunk.is_frozen else []
+        return self.grid_encoder.trunk(composite) if self.grid_encoder.trunk.is_frozen else []
 
     def forward_training(self, composite: Tensor, mask: Tensor, frozen: list[Tensor] | None = None) -> TrainingOutput:
         """See `Network.forward_training`: the residuals as pixels, the global prediction, and the result."""
@@ -107,9 +107,9 @@ class Connoisseur(CurvesAndMatrixNetwork):
     def predict_stages(self, composite: Tensor, mask: Tensor, frozen: list[Tensor] | None = None) -> Stages:
         """Return the prediction with its intermediate stages; arguments as for `forward_training`."""
         statistics = self.statistics_branch(self.statistics(composite, mask))
-        x = self.recognition(composite, mask, frozen or self.recognition.trunk(composite), statistics)
+        x = self.grid_encoder(composite, mask, frozen or self.grid_encoder.trunk(composite), statistics)
         small = F.interpolate(mask, x.shape[-2:], mode="area")
-        reference = self.refer(x, small)
+        reference = self.reference_attention(x, small)
         x = self.last(x + self.merge(torch.cat([x, reference - x], dim=1)))
         pooled = [region_mean(x, small), region_mean(x, 1 - small), region_mean(reference, small)]
         encoded = self.cells_branch(torch.cat(pooled, dim=1))
@@ -118,9 +118,9 @@ class Connoisseur(CurvesAndMatrixNetwork):
             (initial,) = self.render(first.detach(), composite)
             shown = initial.clamp_(0, 1).mul_(mask)
             colors = F.interpolate(shown, small.shape[-2:], mode="area") / small.clamp_min(_EPSILON)
-        residuals = self.vote(torch.cat([x, colors - 0.5], dim=1)).to(composite.dtype)
+        residuals = self.residual_head(torch.cat([x, colors - 0.5], dim=1)).to(composite.dtype)
         with torch.autocast(composite.device.type, enabled=False):
-            corrected = apply_correction(first, fit_residuals(residuals, colors, small, self.doubt))
+            corrected = apply_correction(first, fit_residuals(residuals, colors, small, self.log_ridge))
         return Stages(corrected, first, residuals[:, :3])
 
 

@@ -9,15 +9,15 @@ from torch.nn import functional as F
 
 from s2am_engine.networks.attention import region_mean
 from s2am_engine.networks.concord import ConvNormAct
+from s2am_engine.networks.grid_encoder import GridEncoder
 from s2am_engine.networks.mask_network import MaskNetwork, upsample_like
-from s2am_engine.networks.recognition import Recognition
 from s2am_engine.networks.spec import NetworkSpec, Recipe, register
 
 
 class Dissonance(MaskNetwork):
     """Mask prediction by attention among cells, then by comparing the two regions.
 
-    - Grid cells with semantic features and color statistics (`Recognition`) attend to each other, which reveals colors
+    - Grid cells with semantic features and color statistics (`GridEncoder`) attend to each other, which reveals colors
       that are unusual for their object in this image.
     - A coarse mask separates the cells into two regions, whose mean features predict the presence of a pasted region:
       one number.
@@ -32,7 +32,7 @@ class Dissonance(MaskNetwork):
             blocks: number of attention blocks.
         """
         super().__init__()
-        self.recognition = Recognition(channels, blocks, frozen=3)
+        self.grid_encoder = GridEncoder(channels, blocks, frozen=3)
         self.first_mask = nn.Conv2d(channels, 1, 1)
         self.presence = nn.Sequential(nn.Linear(4 * channels, channels), nn.GELU(), nn.Linear(channels, 1))
         self.up_to_eighth = ConvNormAct(channels + 40, 60)
@@ -41,8 +41,8 @@ class Dissonance(MaskNetwork):
 
     def predict_logits(self, composite: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """See `MaskNetwork`: the masks are at a quarter of the size and at the cells."""
-        features = self.recognition.trunk(composite)
-        x = self.recognition(composite, torch.zeros_like(composite[:, :1]), features)
+        features = self.grid_encoder.trunk(composite)
+        x = self.grid_encoder(composite, torch.zeros_like(composite[:, :1]), features)
         first = self.first_mask(x)
         region = torch.sigmoid(first)
         regions = [region_mean(x, region), region_mean(x, 1 - region)]

@@ -14,8 +14,8 @@ from s2am_engine.color.srgb import LUMA, srgb_tensor_to_linear
 from s2am_engine.finish.interpolation import spline_nodes
 from s2am_engine.finish.shading import GAMMA, MAX_STOPS
 from s2am_engine.networks.attention import region_mean
+from s2am_engine.networks.grid_encoder import AttentionBlock
 from s2am_engine.networks.network import PixelNetwork
-from s2am_engine.networks.recognition import Comparison
 from s2am_engine.networks.spec import NetworkSpec, Recipe, register
 
 LIGHT_SIDE = 64
@@ -48,7 +48,7 @@ class LightNetwork(PixelNetwork):
         layers: list[nn.Module] = []
         for before, after in pairwise((INPUT_CHANNELS, *WIDTHS, channels)):
             layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.GroupNorm(4, after), nn.GELU()]
-        self.layers = nn.Sequential(*layers, *(Comparison(channels) for _ in range(blocks)), nn.Dropout2d(dropout))
+        self.layers = nn.Sequential(*layers, *(AttentionBlock(channels) for _ in range(blocks)), nn.Dropout2d(dropout))
         self.head = nn.Conv2d(channels, 2, 1)
         nn.init.zeros_(self.head.weight)
         assert self.head.bias is not None

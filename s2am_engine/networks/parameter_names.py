@@ -3,10 +3,28 @@
 
 from __future__ import annotations
 
-RENAMED_PARTS = {"tell": "embed_context", "centre": "center", "colours": "colors", "recognise": "recognize"}
-"""Parts of parameter names as weights saved by earlier versions spell them, and as they are spelled now."""
+RENAMED_PARTS = {
+    "centre": "center",
+    "colours": "colors",
+    "recognition.compare": "grid_encoder.blocks",
+    "recognition": "grid_encoder",
+    "recognise": "feature_layers",
+    "recognize": "feature_layers",
+    "tell": "embed_context",
+    "before": "norm",
+    "place": "spatial",
+    "think": "mlp",
+    "weigh": "gate",
+    "refer": "reference_attention",
+    "vote": "residual_head",
+    "doubt": "log_ridge",
+}
+"""Parts of parameter names in weights saved by earlier versions, and their present names; longer parts come first."""
 
 
 def current_name(parameter: str) -> str:
-    """Return a parameter's name as it is spelled now, from its name in weights saved by any version."""
-    return ".".join(RENAMED_PARTS.get(part, part) for part in parameter.split("."))
+    """Return a parameter's present name, from its name in weights saved by any version."""
+    name = f".{parameter}."
+    for before, now in RENAMED_PARTS.items():
+        name = name.replace(f".{before}.", f".{now}.")
+    return name[1:-1]

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from s2am_engine.networks.attention import region_mean
+from s2am_engine.networks.grid_encoder import STAGES, AttentionBlock, EfficientNetLite0
 from s2am_engine.networks.mask_network import MaskNetwork, upsample_like
-from s2am_engine.networks.recognition import STAGES, Comparison, EfficientNetLite0
 from s2am_engine.networks.spec import NetworkSpec, Recipe, register
 
 DEEP_STAGES = (4, 6)  # stages of EfficientNet-Lite0 for the cells, at 1/16 and 1/32 of the size
@@ -45,7 +45,7 @@ class SubjectNetwork(MaskNetwork):
             nn.Sequential(nn.GroupNorm(1, STAGES[stage][3], affine=False), nn.Conv2d(STAGES[stage][3], channels, 1))
             for stage in DEEP_STAGES
         )
-        self.compare = Comparison(channels)
+        self.compare = AttentionBlock(channels)
         self.first_mask = nn.Conv2d(channels, 1, 1)
         self.presence = nn.Sequential(nn.Linear(4 * channels, channels), nn.GELU(), nn.Linear(channels, 1))
         self.regions = nn.Linear(4 * channels, width)

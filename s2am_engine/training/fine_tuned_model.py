@@ -42,9 +42,9 @@ def training_size(card: Card, network: CurvesAndMatrixNetwork) -> int:
 
     Networks with semantic features can't be trained on much smaller images than they receive at inference.
     """
-    from s2am_engine.networks.recognition import Recognition
+    from s2am_engine.networks.grid_encoder import GridEncoder
 
-    if any(isinstance(part, Recognition) for part in network.modules()):
+    if any(isinstance(part, GridEncoder) for part in network.modules()):
         return round(card.input_size / max(network.input_scales))
     return SMALL_INPUT_SIZE
 

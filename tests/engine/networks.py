@@ -56,7 +56,7 @@ def perturbed_network(name: str, **options: Any) -> Network:
     for layer in network.modules():
         # A narrow gate has four units behind its ReLU, all of which may be inactive by chance.
         if isinstance(layer, ChannelGate | SqueezeExcitation | CBAM):
-            first = layer.weigh[0]
+            first = layer.gate[0]
             assert isinstance(first, nn.Linear)
             first.bias.add_(1)
     return network

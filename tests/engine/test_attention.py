@@ -55,7 +55,7 @@ def test_channel_gate_formula() -> None:
     torch.manual_seed(0)
     gate, x = ChannelGate(C), features()
     pooled = np.concatenate([x.mean(axis=(2, 3)), x.max(axis=(2, 3))], axis=1)
-    expected = sigmoid(perceptron(gate.weigh, pooled))[..., None, None] * x
+    expected = sigmoid(perceptron(gate.gate, pooled))[..., None, None] * x
     np.testing.assert_allclose(run(gate, x), expected, atol=1e-12)
 
 
@@ -68,7 +68,7 @@ def test_gate_layers_bottleneck(channels: int, hidden: int) -> None:
 def test_squeeze_excitation_formula() -> None:
     torch.manual_seed(0)
     block, x = SqueezeExcitation(C), features()
-    expected = sigmoid(perceptron(block.weigh, x.mean(axis=(2, 3))))[..., None, None] * x
+    expected = sigmoid(perceptron(block.gate, x.mean(axis=(2, 3))))[..., None, None] * x
     for mask in (np.zeros((2, 1, H, W)), np.ones((2, 1, 2 * H, 2 * W))):
         np.testing.assert_allclose(run(block, x, mask), expected, atol=1e-12)
 
@@ -76,11 +76,11 @@ def test_squeeze_excitation_formula() -> None:
 def test_cbam_formula() -> None:
     torch.manual_seed(0)
     block, x = CBAM(C), features()
-    gate = sigmoid(perceptron(block.weigh, x.mean(axis=(2, 3))) + perceptron(block.weigh, x.max(axis=(2, 3))))
+    gate = sigmoid(perceptron(block.gate, x.mean(axis=(2, 3))) + perceptron(block.gate, x.max(axis=(2, 3))))
     gated = gate[..., None, None] * x
     # A 7×7 convolution by hand, zeros beyond the border.
     pooled = np.pad(np.stack([gated.mean(axis=1), gated.max(axis=1)], axis=1), ((0, 0), (0, 0), (3, 3), (3, 3)))
-    kernel = block.place.weight.detach().double().numpy()[0]
+    kernel = block.spatial.weight.detach().double().numpy()[0]
     place = np.array(
         [[[(p[:, i : i + 7, j : j + 7] * kernel).sum() for j in range(W)] for i in range(H)] for p in pooled]
     )

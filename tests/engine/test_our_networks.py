@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from s2am_engine.networks.connoisseur import Connoisseur, apply_correction, fit_residuals, solve_positive_definite
-from s2am_engine.networks.recognition import EfficientNetLite0, SameConv, cell_colors
+from s2am_engine.networks.grid_encoder import EfficientNetLite0, SameConv, cell_colors
 from s2am_engine.networks.registry import build_network
 from s2am_engine.training.learner import iou
 from s2am_engine.training.losses import found_mask

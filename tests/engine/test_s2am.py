@@ -41,7 +41,7 @@ def known_module(**parts: bool) -> S2AM:
     module = S2AM(4, **parts).eval()
     for gate, opened in ((module.foreground, FOREGROUND), (module.background, BACKGROUND), (module.mix, MIX)):
         if isinstance(gate, ChannelGate):
-            last = gate.weigh[2]
+            last = gate.gate[2]
             assert isinstance(last, nn.Linear)
             nn.init.zeros_(last.weight)
             nn.init.constant_(last.bias, math.log(opened / (1 - opened)))

@@ -12,7 +12,7 @@ from skimage import data
 from torch.nn import functional as F
 
 from s2am_common.errors import EngineError
-from s2am_engine.networks.recognition import EfficientNetLite0
+from s2am_engine.networks.grid_encoder import EfficientNetLite0
 from s2am_engine.training import pretrained
 from s2am_engine.training.pretrained import fold, folded, trunk_weights, weights_file
 from tests.engine.networks import small_network

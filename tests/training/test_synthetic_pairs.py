@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from s2am_common.errors import TrainingError
-from s2am_engine.networks.recognition import EfficientNetLite0
+from s2am_engine.networks.grid_encoder import EfficientNetLite0
 from s2am_engine.training import synthetic_pairs as pairs
 from s2am_engine.training.degrade import Degradation
 from s2am_engine.training.photo_cache import Photograph

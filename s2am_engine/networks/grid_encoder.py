@@ -27,7 +27,7 @@ STAGES = (
 STEM = 32
 
 
-class Recognition(nn.Module):
+class GridEncoder(nn.Module):
     """Features of grid cells at 1/16 of the image size.
 
     A cell has EfficientNet-Lite0's features, and the mean colors and contrasts of its foreground and its background.
@@ -46,13 +46,13 @@ class Recognition(nn.Module):
         super().__init__()
         self.trunk = EfficientNetLite0().freeze(frozen)
         # No affine parameters: PyTorch's backward pass crashes if there are some and the input needs no gradient.
-        self.recognize = nn.ModuleList(
+        self.feature_layers = nn.ModuleList(
             nn.Sequential(nn.GroupNorm(1, count, affine=False), nn.Conv2d(count, channels, 1))
             for count in FEATURE_CHANNELS.values()
         )
         self.colors = nn.Sequential(nn.Conv2d(COLOR_CHANNELS, channels, 1), nn.GELU(), nn.Conv2d(channels, channels, 1))
         self.embed_context = nn.Linear(context_size, channels) if context_size else None
-        self.compare = nn.Sequential(*(Comparison(channels) for _ in range(blocks)))
+        self.blocks = nn.Sequential(*(AttentionBlock(channels) for _ in range(blocks)))
 
     def forward(self, composite: Tensor, mask: Tensor, features: list[Tensor], context: Tensor | None = None) -> Tensor:
         """Compute the features of the cells.
@@ -70,7 +70,7 @@ class Recognition(nn.Module):
         x = self.colors(cell_colors(composite, mask, size))
         if self.embed_context is not None and context is not None:
             x = x + self.embed_context(context)[:, :, None, None]
-        for layer, stage in zip(self.recognize, FEATURE_CHANNELS, strict=True):
+        for layer, stage in zip(self.feature_layers, FEATURE_CHANNELS, strict=True):
             assert isinstance(layer, nn.Sequential)
             normalize, project = layer[0], layer[1]
             if stage < 4:  # a 1×1 convolution of cells' averages is the average of its results, at a tenth of the cost
@@ -78,21 +78,21 @@ class Recognition(nn.Module):
             else:
                 x = x + F.interpolate(project(normalize(features[stage])), size, mode="bilinear")
         # Attention and 1×1 convolutions are faster with the channels last.
-        compared: Tensor = self.compare(x.contiguous(memory_format=torch.channels_last))
+        compared: Tensor = self.blocks(x.contiguous(memory_format=torch.channels_last))
         return compared
 
 
-class Comparison(nn.Module):
+class AttentionBlock(nn.Module):
     """A transformer block over all positions (Vaswani et al., 2017; pre-normalized)."""
 
     def __init__(self, channels: int) -> None:
         """Keep the number of channels, a multiple of `HEADS`."""
         super().__init__()
-        self.before = nn.GroupNorm(1, channels)
+        self.norm = nn.GroupNorm(1, channels)
         self.project = nn.Conv2d(channels, 3 * channels, 1)
         self.merge = nn.Conv2d(channels, channels, 1)
-        self.place = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
-        self.think = nn.Sequential(
+        self.spatial = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
+        self.mlp = nn.Sequential(
             nn.GroupNorm(1, channels),
             nn.Conv2d(channels, 2 * channels, 1),
             nn.GELU(),
@@ -101,14 +101,14 @@ class Comparison(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block; (B, C, h, w) in and out."""
-        x = x + self.place(x)  # positional information from the surroundings
+        x = x + self.spatial(x)  # positional information from the surroundings
         query, key, value = (
             part.flatten(2).unflatten(1, (HEADS, -1)).transpose(2, 3)
-            for part in self.project(self.before(x)).chunk(3, dim=1)
+            for part in self.project(self.norm(x)).chunk(3, dim=1)
         )
         attended = F.scaled_dot_product_attention(query, key, value).transpose(2, 3).flatten(1, 2)
         x = x + self.merge(attended.view_as(x))
-        result: Tensor = x + self.think(x)
+        result: Tensor = x + self.mlp(x)
         return result
 
 
