@@ -274,7 +274,7 @@ def _band_gains(model: NoiseModel, remaining: Doubles) -> tuple[Doubles, Doubles
 
 
 def _distribution(more: NoiseModel | None, less: NoiseModel | None, region: NoiseModel | None) -> Doubles:
-    """Return how the variance by which one noise exceeds another is distributed: (NOISE_KNOTS, 3), mean 1 in a region.
+    """Return the distribution of the variance by which a noise exceeds another: (NOISE_KNOTS, 3), mean 1 in a region.
 
     Where the amount was chosen by hand, though nothing exceeds, it is that of the first noise; without one, even.
     """
