@@ -217,7 +217,7 @@ class FinishMeasurement:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> FinishMeasurement:
-        """Return the measurement that `to_json` describes. Raises KeyError, TypeError or ValueError for anything else."""
+        """Return the measurement in JSON values. Raises KeyError, TypeError or ValueError for anything else."""
         foreground, background = (RegionMeasurement.from_json(data[name]) for name in ("foreground", "background"))
         return cls(
             foreground, background, fringe=float(data.get("fringe", 0))
