@@ -36,7 +36,7 @@ class FormatInfo:
     summary: one line for a dialog that offers to write the format; "" = the format is only read.
     package: what reads it, if that is optional.
     in_folders: whether files of the format count when a folder is searched for images; camera raw files do not, as most
-        folders also contain a developed version of each.
+        folders also contain a developed version of each, nor do GIF files, which are drawings or animations.
     """
 
     name: str
@@ -65,7 +65,7 @@ class FormatInfo:
 class ForeignFormat:
     """A file format that people take for a supported one, to be named in an error message.
 
-    name: with its article, "a GIF file". suffixes: those of image files. signatures: as in `FormatInfo`.
+    name: with its article, "a PDF document". suffixes: those of image files. signatures: as in `FormatInfo`.
     advice: how to convert it; "" = as any other image.
     """
 
@@ -189,7 +189,29 @@ CAMERA_RAW = FormatInfo(
     in_folders=False,
 )
 
-IMAGE_FORMATS = (PNG, JPEG, CAMERA_RAW, TIFF, WEBP, AVIF, HEIC, JPEG_XL)
+BMP = FormatInfo(
+    name="BMP",
+    suffixes=(".bmp", ".dib"),
+    mime="image/bmp",
+    uniform_type="com.microsoft.bmp",
+    signatures=_starts(b"BM"),
+    max_bits=8,
+    alpha=True,
+    lossless=False,
+)
+GIF = FormatInfo(
+    name="GIF",
+    suffixes=(".gif",),
+    mime="image/gif",
+    uniform_type="com.compuserve.gif",
+    signatures=_starts(b"GIF87a", b"GIF89a"),
+    max_bits=8,
+    alpha=True,
+    lossless=False,
+    in_folders=False,
+)
+
+IMAGE_FORMATS = (PNG, JPEG, CAMERA_RAW, TIFF, WEBP, AVIF, HEIC, JPEG_XL, BMP, GIF)
 """All formats that are read; camera raw files precede TIFF, which most of them are as well."""
 
 WRITABLE_FORMATS = tuple(info for info in IMAGE_FORMATS if info.summary)
@@ -205,8 +227,6 @@ WRITABLE_SUFFIXES = tuple(suffix for info in WRITABLE_FORMATS for suffix in info
 """The suffixes (lower case, with dot) of files that are written."""
 
 FOREIGN_FORMATS = (
-    ForeignFormat("a GIF file", (".gif",), _starts(b"GIF8")),
-    ForeignFormat("a BMP file", (".bmp",), _starts(b"BM")),
     ForeignFormat("a Photoshop document", (".psd", ".psb"), _starts(b"8BPS"), _FLATTEN),
     ForeignFormat("a GIMP document", (".xcf",), _starts(b"gimp xcf"), _EXPORT),
     ForeignFormat("a PDF document", (), _starts(b"%PDF")),

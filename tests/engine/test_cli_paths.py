@@ -61,13 +61,14 @@ def test_cli_refuses_outputs_in_a_locked_folder(folder: Path, name: str, capsys:
             ("harmonize", place, "--masks", place, "-o", locked),
             ("harmonize", place, "--masks", place, "-o", locked / "results"),
             ("detect", image, "-o", inside),
-            ("detect", locked / "composite.png"),
             ("cutout", image, "-o", inside),
             ("evaluate", place, "--sheet", inside),
             ("models", "export", "concord", inside.with_suffix(".s2am")),
         ):
             sentence = failed(place, run(capsys, *words))
             assert f"the folder {locked} is read-only" in sentence or "cannot be created" in sentence, sentence
+        for command in ("detect", "cutout"):
+            assert "may not be read" in failed(place, run(capsys, command, locked / "composite.png"))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows folders have no mode")

@@ -55,8 +55,8 @@ def test_load_image_refuses_other_files(tmp_path: Path) -> None:
     assert "Photoshop document: open it in the editor" in sentence(tmp_path / "a.psd")
     (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypqt  \0\0\0\0")
     assert "video file: save one frame" in sentence(tmp_path / "a.heic")
-    Image.new("P", (4, 4)).save(tmp_path / "a.gif")
-    assert "GIF file" in sentence(tmp_path / "a.gif")
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.jp2")
+    assert "JPEG 2000 file" in sentence(tmp_path / "a.jp2")
 
 
 @pytest.mark.parametrize(

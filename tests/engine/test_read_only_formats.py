@@ -292,3 +292,60 @@ def test_read_lab_tiff(tmp_path: Path, bits: int, kind: int) -> None:
     assert found.pixels.dtype == stored.dtype
     assert level_difference(found.pixels, PHOTO) < 1.5
     assert "is a Lab image" in found.notes[0]
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB"])
+def test_read_bmp(tmp_path: Path, mode: str) -> None:
+    image = Image.fromarray(PHOTO).convert(mode)
+    image.save(tmp_path / "a.bmp", dpi=(300, 300))
+    found = load_image(tmp_path / "a.bmp")
+    np.testing.assert_array_equal(found.pixels, np.asarray(image.convert("RGB")))
+    assert found.gray == (mode in ("1", "L"))
+    assert found.alpha is None
+    assert (found.indexed is not None) == (mode == "P")
+    assert found.metadata.dpi == pytest.approx((300, 300), abs=0.1)
+
+
+@pytest.mark.parametrize("declared", [False, True])
+def test_alpha_of_bmp_counts_unless_it_is_0_everywhere(tmp_path: Path, declared: bool) -> None:
+    alpha = PHOTO[..., 0] if not declared else np.zeros_like(PHOTO[..., 0])
+    height, width = alpha.shape
+    body = np.dstack([PHOTO[..., ::-1], alpha])[::-1].tobytes()
+    head = struct.pack("<IiiHHIIiiII", 108, width, height, 1, 32, 3, len(body), 2835, 2835, 0, 0)
+    head += struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000) + b"BGRs" + bytes(48)
+    (tmp_path / "a.bmp").write_bytes(struct.pack("<2sIHHI", b"BM", 122 + len(body), 0, 0, 122) + head + body)
+    found = load_image(tmp_path / "a.bmp")
+    np.testing.assert_array_equal(found.pixels, PHOTO)
+    if declared:
+        assert found.alpha is None
+    else:
+        np.testing.assert_array_equal(found.alpha, alpha)
+
+
+@pytest.mark.parametrize("transparent", [False, True])
+def test_read_gif(tmp_path: Path, transparent: bool) -> None:
+    image = Image.fromarray(PHOTO).quantize(32)
+    image.save(tmp_path / "a.gif", transparency=3 if transparent else None)
+    found = load_image(tmp_path / "a.gif")
+    np.testing.assert_array_equal(found.pixels, np.asarray(image.convert("RGB")))
+    assert found.indexed is not None
+    if transparent:
+        np.testing.assert_array_equal(found.alpha, np.where(found.indexed.indices == 3, 0, 255))
+    else:
+        assert found.alpha is None
+
+
+def test_animated_gif_is_refused(tmp_path: Path) -> None:
+    frames = [Image.fromarray(np.roll(PHOTO, shift, 1)) for shift in (0, 9, 20)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    with pytest.raises(ImageFormatError, match="is an animation of 3 frames: save one frame as"):
+        load_image(tmp_path / "a.gif")
+
+
+@pytest.mark.parametrize("suffix", [".bmp", ".gif"])
+def test_cut_off_bitmap_is_damaged(tmp_path: Path, suffix: str) -> None:
+    file = tmp_path / f"a{suffix}"
+    Image.fromarray(PHOTO).save(file)
+    file.write_bytes(file.read_bytes()[:-900])
+    with pytest.raises(ImageFormatError, match="is damaged or incomplete"):
+        load_image(file)

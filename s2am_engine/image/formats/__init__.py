@@ -7,6 +7,7 @@ To add a format, add its row to `s2am_common.image_formats` and a module here.
 from __future__ import annotations
 
 from s2am_engine.image.formats.avif import AVIF_FORMAT
+from s2am_engine.image.formats.bitmap import BMP_FORMAT, GIF_FORMAT
 from s2am_engine.image.formats.camera_raw import CAMERA_RAW_FORMAT
 from s2am_engine.image.formats.common import ImageFormat
 from s2am_engine.image.formats.heic import HEIC_FORMAT
@@ -25,5 +26,7 @@ FORMATS: tuple[ImageFormat, ...] = (
     AVIF_FORMAT,
     HEIC_FORMAT,
     JPEG_XL_FORMAT,
+    BMP_FORMAT,
+    GIF_FORMAT,
 )
 """Readers and writers of all formats."""

@@ -167,7 +167,7 @@ def test_export_image_skips_hidden_layers(tmp_path: Path) -> None:
         ("half.jpg", b"\xff\xd8\xff\xe0\0\x10JFIF", "is damaged or incomplete"),
         ("broken.ora", b"PK\3\4rubbish", "is damaged or incomplete"),
         ("broken.psd", b"8BPS\0\1rubbish", "is damaged or not a Photoshop document"),
-        ("anim.gif", b"GIF89a" + b"\0" * 50, "is a GIF file"),
+        ("a.jp2", b"\0\0\0\x0cjP  " + b"\0" * 50, "is a JPEG 2000 file"),
     ],
 )
 def test_open_document_refuses_bad_files_in_one_sentence(
