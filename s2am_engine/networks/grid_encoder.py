@@ -183,7 +183,7 @@ class EfficientNetLite0(nn.Module):
         """
         # Convolutions are faster with the channels last.
         x = ((picture * 255 - 127) / 128).contiguous(memory_format=torch.channels_last)
-        x = self.stem.activate(x)
+        x = F.relu6(self.stem(x), inplace=True)
         features = []
         for stage in self.stages:
             x = stage(x)
@@ -205,8 +205,8 @@ class InvertedResidual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block: (B, inputs, h, w) to (B, outputs, ⌈h/stride⌉, ⌈w/stride⌉)."""
-        expanded = x if isinstance(self.expand, nn.Identity) else self.expand.activate(x)
-        projected: Tensor = self.project(self.filter.activate(expanded))
+        expanded = x if isinstance(self.expand, nn.Identity) else F.relu6(self.expand(x), inplace=True)
+        projected: Tensor = self.project(F.relu6(self.filter(expanded), inplace=True))
         return x + projected if self.short_cut else projected
 
 
@@ -227,42 +227,13 @@ class SameConv(nn.Conv2d):
         height, width = (max(0, (-(-size // stride) - 1) * stride + kernel - size) for size in x.shape[-2:])
         return super().forward(F.pad(x, (width // 2, width - width // 2, height // 2, height - height // 2)))
 
-    def activate(self, x: Tensor) -> Tensor:
-        """Convolve and apply ReLU6; where gradients are off, oneDNN does both at once on a CPU."""
-        if not self.can_fuse(x):
-            return F.relu6(self(x), inplace=True)
-        weight, padding = self.widened(x) if self.stride[0] > 1 else (self.weight, self.kernel_size[0] // 2)
-        activated: Tensor = torch.ops.mkldnn._convolution_pointwise(
-            x,
-            weight,
-            self.bias,
-            (padding, padding),
-            self.stride,
-            self.dilation,
-            self.groups,
-            "hardtanh",
-            (0.0, 6.0),
-            None,
-        )
-        return activated
-
-    @staticmethod
-    def can_fuse(x: Tensor) -> bool:
-        """Return whether oneDNN's operator, which has no gradient, is usable for an input."""
-        plain = x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-        inference = not torch.is_grad_enabled() and not torch.compiler.is_compiling()
-        return plain and inference and torch.backends.mkldnn.is_available()
-
     def convolve_widened(self, x: Tensor) -> Tensor:
-        """Convolve with stride 2, without a padded copy of `x`."""
-        weight, padding = self.widened(x)
-        return F.conv2d(x, weight, self.bias, self.stride, padding, groups=self.groups)
-
-    def widened(self, x: Tensor) -> tuple[Tensor, int]:
-        """Return a kernel and a padding for stride 2 that give the sums of “same” padding.
+        """Convolve with stride 2, without a padded copy of `x`.
 
         “Same” padding of an even side is one pixel wider at its end. A kernel with a row or column of zeros before the
         others, and the same padding at both ends, gives the same sums.
         """
         height, width = (1 - size % 2 for size in x.shape[-2:])
-        return F.pad(self.weight, (width, 0, height, 0)), self.kernel_size[0] // 2
+        widened = F.pad(self.weight, (width, 0, height, 0))
+        padding = self.kernel_size[0] // 2
+        return F.conv2d(x, widened, self.bias, self.stride, padding, groups=self.groups)
