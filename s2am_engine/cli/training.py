@@ -169,7 +169,7 @@ def add_hardware(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads", type=positive(int), help="CPU threads for learning, at most (default: cores without a worker)"
     )
-    parser.add_argument("--workers", type=int, help="threads that make pairs (default: half of the cores)")
+    parser.add_argument("--workers", type=int, help="threads that make pairs (default: by the network)")
     add_device(parser)
 
 

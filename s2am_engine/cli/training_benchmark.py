@@ -87,7 +87,7 @@ def measure_training(model: str, device: str, progress: Callable[[str], None] | 
     pairs = PairMaker(recipe.size, recipe.batch, photographs=synthetic_photographs(), device=on)
     tune_malloc()
     learner = Learner(network, recipe, ProcessGroup(on), 0)
-    workers = default_workers()
+    workers = default_workers(network, on)
 
     def learn(batch: EncodedBatch, step: int) -> object:
         return learner.train_step(batch.pairs, step, recipe.learning_rate, batch.frozen)

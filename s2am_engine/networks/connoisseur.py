@@ -87,9 +87,14 @@ class Connoisseur(CurvesAndMatrixNetwork):
         """See `Network.forward`; P is Concord's."""
         return self.predict_stages(composite, mask).corrected
 
+    @property
+    def has_frozen_part(self) -> bool:
+        """True unless a part of the trunk is trained."""
+        return self.grid_encoder.trunk.is_frozen
+
     def encode_frozen(self, composite: Tensor) -> list[Tensor]:
-        """See `Network.encode_frozen`: the features of the trunk, unless a part of it is trained."""
-        return self.grid_encoder.trunk(composite) if self.grid_encoder.trunk.is_frozen else []
+        """See `Network.encode_frozen`: the features of the trunk."""
+        return self.grid_encoder.trunk(composite) if self.has_frozen_part else []
 
     def forward_training(self, composite: Tensor, mask: Tensor, frozen: list[Tensor] | None = None) -> TrainingOutput:
         """See `Network.forward_training`: the residuals as pixels, the global prediction, and the result."""

@@ -82,6 +82,11 @@ class Network(nn.Module, ABC):
         """The properties that inference needs."""
         return NetworkTraits(self.prediction_format, self.input_scales, self.disagreement_penalty, self.mask_free)
 
+    @property
+    def has_frozen_part(self) -> bool:
+        """True if `encode_frozen` returns features."""
+        return False
+
     def encode_frozen(self, composite: Tensor) -> list[Tensor]:
         """Return features of composites (B, 3, H, W) that training does not change; by default there are none.
 

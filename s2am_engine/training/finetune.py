@@ -53,7 +53,7 @@ from s2am_engine.training.held_out_sheet import HeldOutSheet, draw_style_sheet
 from s2am_engine.training.photo_cache import LONG_SIDE, Photograph, Skipped, load_photographs
 from s2am_engine.training.style_pairs import estimate_style
 from s2am_engine.training.time_budget import Now, TimeBudget
-from s2am_engine.training.trainer import default_workers, learning_threads
+from s2am_engine.training.trainer import half_of_cores, learning_threads
 
 FEWEST = 20  # photographs
 MOST_FOLDS = 5
@@ -153,7 +153,7 @@ def finetune(
     photographs = read_photographs(settings.photos, LONG_SIDE, session.report)
     session.resume(resumed_settings(base, photographs))
     with session.saved_on_error():
-        workers = default_workers() if settings.workers is None else settings.workers
+        workers = half_of_cores() if settings.workers is None else settings.workers
         with thread_limit(learning_threads(workers)):
             validated = learn(session, base, network, photographs, torch.device(device), workers)
         style, others = validated.compared[STYLE], validated.compared[OTHERS]

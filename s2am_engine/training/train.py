@@ -42,7 +42,7 @@ from s2am_engine.training.run_folder import (
     write_settings,
 )
 from s2am_engine.training.subject_photographs import SubjectPhotographs, find_subjects
-from s2am_engine.training.trainer import FitResult, Trainer, default_workers
+from s2am_engine.training.trainer import FitResult, Trainer
 from s2am_engine.training.training_data import PairOptions, TrainingData, open_data
 
 LICENSE = "GPL-3.0-or-later"
@@ -141,7 +141,7 @@ def train(
         folder: the run's.
         resume: continue the run in the folder.
         device: `auto`, `cpu`, `cuda` …
-        workers: threads that make pairs; None = half of the cores.
+        workers: threads that make pairs; None = as many as suit the network.
         report: receives progress; an exception raised in it cancels, and the run can be resumed.
 
     Returns:
@@ -166,7 +166,7 @@ def train(
             sinks=[Checkpoints(folder), TrainingLog(folder, f"{plan.network}, {plan.recipe.loss}")],
             group=group,
             seed=plan.seed,
-            workers=default_workers() if workers is None else workers,
+            workers=workers,
         )
         result = trainer.fit(report)
         return finish(plan, folder, result, data) if group.is_main else None

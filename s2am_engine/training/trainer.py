@@ -40,9 +40,21 @@ REPORT_EVERY = 0.5  # seconds
 CHECKPOINT_EVERY = 60.0  # seconds
 
 
-def default_workers() -> int:
-    """Return half of the cores: they make pairs while the other half computes or feeds the GPU."""
+def half_of_cores() -> int:
+    """Return the number of threads that make pairs where this takes about as long as learning from them."""
     return max(1, (os.cpu_count() or 1) // 2)
+
+
+def default_workers(network: Network, device: torch.device) -> int:
+    """Return the number of threads that make pairs while a network learns.
+
+    On a CPU, a step of most networks takes several times as long as its pairs: a quarter of the cores makes them, and
+    with fewer than four, all cores make pairs and learn in turn. Threads that also compute the features of a frozen
+    part have as much to do as the step.
+    """
+    if network.has_frozen_part or device.type != "cpu":
+        return half_of_cores()
+    return (os.cpu_count() or 1) // 4
 
 
 def learning_threads(workers: int) -> int:
@@ -83,7 +95,7 @@ class Trainer:
     sinks: Sequence[Sink] = ()
     group: ProcessGroup = field(default_factory=lambda: ProcessGroup(torch.device("cpu")))
     seed: int = 0
-    workers: int = field(default_factory=default_workers)  # threads that make pairs
+    workers: int | None = None  # threads that make pairs; None = `default_workers`
     now: Now = time.perf_counter
     step: int = field(default=0, init=False)
     steps: int | None = field(default=None, init=False)  # total; None while it is unknown
@@ -129,9 +141,10 @@ class Trainer:
             for sink in self._open_sinks:
                 sink.start(self.step)
             self.timer = StepTimer(self.seconds, self.now)
+            workers = default_workers(self.network, self.group.device) if self.workers is None else self.workers
             with (
-                thread_limit(learning_threads(self.workers)),
-                Loader(self.make_batch, self.step, self.workers) as loader,
+                thread_limit(learning_threads(workers)),
+                Loader(self.make_batch, self.step, workers) as loader,
                 interruptions() as interrupted,
             ):
                 while self.step != self.steps:

@@ -26,7 +26,7 @@ from s2am_engine.training.photo_cache import Photograph
 from s2am_engine.training.run_folder import CHECKPOINT_FILE, WEIGHTS_FILE, Checkpoints, TrainingLog, read_log
 from s2am_engine.training.synthetic_pairs import PairMaker
 from s2am_engine.training.time_budget import fit_steps
-from s2am_engine.training.trainer import Trainer
+from s2am_engine.training.trainer import Trainer, default_workers
 from tests.engine.networks import small_options
 
 
@@ -312,3 +312,14 @@ def test_trainer_leaves_another_runs_folder_unchanged(
     with pytest.raises(EngineError, match="of another network or size: choose another folder"):
         make_trainer(name, 2, photographs, tmp_path, options={"width": width, "levels": 4})
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("network", "device", "cores", "workers"),
+    [("connoisseur", "cpu", 2, 1), ("fmm", "cpu", 2, 0), ("fmm", "cpu", 8, 2), ("fmm", "cuda", 8, 4)],
+)
+def test_default_workers_suit_network_and_device(
+    network: str, device: str, cores: int, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    assert default_workers(build_network(network), torch.device(device)) == workers
