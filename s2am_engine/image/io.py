@@ -96,7 +96,7 @@ def _file_bytes(path: str | Path) -> bytes:
     file = Path(path)
     try:
         if file.is_dir():
-            raise FileError(f"{path} is a folder: give the name of an image file.", path=str(path))
+            raise FileError(f"{path} is a folder: choose an image file in it.", path=str(path))
         if file.exists() and not file.is_file():
             raise FileError(f"{path} is not an ordinary file: give the name of an image file.", path=str(path))
         data = file.read_bytes()
