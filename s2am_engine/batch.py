@@ -64,7 +64,7 @@ def plan_batch(sources: Path | Sequence[Path], output: Path, masks: Path | None 
     """
     paths = without_masks(list_images(sources) if isinstance(sources, Path) else sources)
     if not paths:
-        raise FileError("There are no images to harmonize: add some.", code="file.no-images")
+        raise FileError("There are no images: add some.", code="file.no-images")
     if masks and not is_folder(masks):
         raise FileError(
             f"{masks} is not a folder: name the folder of the masks.", code="file.no-folder", path=str(masks)

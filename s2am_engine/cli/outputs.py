@@ -54,8 +54,8 @@ def check_named_output(
 ) -> None:
     """Check that a file can be written, and ask before one that exists is replaced.
 
-    Where nobody can be asked, naming it is permission, unless the command has an option for that. Arguments and errors
-    are those of `choose_output`.
+    Without a terminal there is no question, and the file is replaced, unless the command has an option for the answer.
+    Arguments and errors are those of `choose_output`.
     """
     check_output(output, inputs, suffixes)
     if not yes:
@@ -67,7 +67,7 @@ def ask_to_replace(outputs: Sequence[Path], *, without_terminal: bool = True) ->
 
     Args:
         outputs: the files, which need not exist.
-        without_terminal: the answer where nobody can be asked.
+        without_terminal: the answer without a terminal.
 
     Raises:
         FileError: the answer is no.
