@@ -37,7 +37,7 @@ def estimate_layer_shadow(request: EstimateShadow) -> ShadowValues:
 def render_layer_shadow(request: RenderShadow, silhouette: Plane, dtype: type[Any]) -> tuple[ShadowLayer, NDArray[Any]]:
     """Render the shadow of a silhouette, h×w, and return the layer and its opacity in a dtype."""
     red, green, blue = request.color
-    shadow = Shadow(**request.sliders, color=(red, green, blue))
+    shadow = Shadow(color=(red, green, blue)).replace(**request.sliders)
     placed = Silhouette(silhouette, request.left, request.top)
     layer = render_shadow(shadow, placed, request.canvas_height, request.canvas_width)
     return layer, layer.opacity(dtype)

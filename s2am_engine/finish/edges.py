@@ -21,6 +21,7 @@ from s2am_engine.finish.fringe import estimate_fringe
 from s2am_engine.finish.interpolation import interpolate_linearly
 from s2am_engine.finish.scratch import Scratch, times
 from s2am_engine.image.arrays import bounding_box, subsample, to_uint8
+from s2am_engine.image.quarter_turns import turned_array, turned_box
 from s2am_engine.types import Bytes, Floats, Mask, Pixels
 
 _NEAR = 8  # radius in pixels of the box in which opaque pixels count as nearby, even
@@ -118,6 +119,11 @@ class Surroundings:
         """Return the fields for an image in which the foreground lies `right` and `down` pixels from here."""
         left, top, *end = self.box
         return replace(self, box=(left + right, top + down, end[0] + right, end[1] + down))
+
+    def turned(self, turns: int, size: tuple[float, float]) -> Surroundings:
+        """Return the fields for an image of `size` (width, height) after quarter turns, clockwise."""
+        fields = (turned_array(each, turns) for each in (self.foreground, self.background, self.light))
+        return Surroundings(turned_box(self.box, turns, size), *fields, fringe=self.fringe)
 
     def has_light(self, top: int, left: int, height: int, width: int) -> bool:
         """Return whether the background's light reaches a block of the image."""

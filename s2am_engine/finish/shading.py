@@ -17,6 +17,7 @@ import numpy as np
 
 from s2am_engine.finish.interpolation import interpolate_by_splines
 from s2am_engine.finish.scratch import Scratch, repeat_channels
+from s2am_engine.image.quarter_turns import turned_array, turned_box
 from s2am_engine.types import Floats
 
 GAMMA = 2.2
@@ -74,6 +75,10 @@ class Shading:
         """Return the field moved by a number of pixels."""
         x0, y0, x1, y1 = self.box
         return replace(self, box=(x0 + right, y0 + down, x1 + right, y1 + down))
+
+    def turned(self, turns: int, size: tuple[float, float]) -> Shading:
+        """Return the field for an image of `size` (width, height) after quarter turns, clockwise."""
+        return replace(self, box=turned_box(self.box, turns, size), gains=turned_array(self.gains, turns))
 
     def factors(self, strength: float, top: int, left: int, height: int, width: int) -> Floats:
         """Return the factors of encoded values for a block of the image, height×width float32.

@@ -11,6 +11,7 @@ import numpy as np
 
 from s2am_engine.color.srgb import LUMA
 from s2am_engine.image.arrays import full_scale
+from s2am_engine.image.quarter_turns import turned_array, turned_box
 from s2am_engine.shadow.settings import Color
 from s2am_engine.types import Floats, Mask, Pixels
 
@@ -32,6 +33,10 @@ class Silhouette:
     alpha: Mask
     left: int = 0
     top: int = 0
+
+    def turned(self, turns: int, size: tuple[int, int] = (0, 0)) -> Silhouette:
+        """Return the silhouette in an image of `size` (width, height) after quarter turns; see `turned_point`."""
+        return Silhouette(turned_array(self.alpha, turns), *_turned_corner(self, turns, size))
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +60,12 @@ class ShadowLayer:
         """Rows and columns of the canvas that the layer covers."""
         height, width = self.alpha.shape
         return slice(self.top, self.top + height), slice(self.left, self.left + width)
+
+    def turned(self, turns: int, size: tuple[int, int]) -> ShadowLayer:
+        """Return the layer in an image of `size` (width, height) after quarter turns; see `turned_point`."""
+        if not self.alpha.size:
+            return self
+        return ShadowLayer(*_turned_corner(self, turns, size), turned_array(self.alpha, turns), self.color)
 
     def opacity(self, dtype: np.dtype[Any] | type[Any]) -> Mask:
         """Return the alpha, h×w, as uint8 (dithered, so that soft shadows show no bands), uint16 or float32."""
@@ -117,6 +128,13 @@ class ShadowLayer:
         rows = np.roll(_PATTERN, (-self.top % _DITHER_SIDE, -self.left % _DITHER_SIDE), axis=(0, 1))
         width = self.alpha.shape[1]
         return np.ascontiguousarray(np.tile(rows, (1, width // _DITHER_SIDE + 1))[:, :width])
+
+
+def _turned_corner(part: Silhouette | ShadowLayer, turns: int, size: tuple[int, int]) -> tuple[int, int]:
+    """Return left and top of a part of an image of `size` (width, height) after quarter turns."""
+    height, width = part.alpha.shape
+    left, top, *_ = turned_box((part.left, part.top, part.left + width, part.top + height), turns, size)
+    return round(left), round(top)
 
 
 def _transmittance(alpha: Mask, color: Floats) -> Floats:

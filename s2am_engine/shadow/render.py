@@ -34,6 +34,8 @@ def render_shadow(shadow: Shadow, silhouette: Silhouette, height: int, width: in
     Returns:
         The layer, cropped to the part of the shadow on the canvas. Deterministic.
     """
+    if shadow.turns:
+        return _rendered_before_turns(shadow, silhouette, (width, height))
     canvas = Rect(0, 0, width, height)
     foreground = Foreground.of(silhouette)
     nothing = ShadowLayer(0, 0, np.zeros((0, 0), np.uint16), shadow.multiplier)
@@ -57,6 +59,14 @@ def render_shadow(shadow: Shadow, silhouette: Silhouette, height: int, width: in
     if dark.size:
         _screen(alpha[_within(contact_box, box)], dark, shadow.contact)
     return _cropped(ShadowLayer(box.left, box.top, alpha, shadow.multiplier))
+
+
+def _rendered_before_turns(shadow: Shadow, silhouette: Silhouette, size: tuple[int, int]) -> ShadowLayer:
+    """Render a shadow in the image before its quarter turns, and turn the layer; `size`: of the canvas after them."""
+    width, height = size if shadow.turns == 2 else size[::-1]
+    upright = silhouette.turned(-shadow.turns, size)
+    layer = render_shadow(shadow.turned(-shadow.turns), upright, height, width)
+    return layer.turned(shadow.turns, (width, height))
 
 
 def _within(box: Rect, outer: Rect) -> tuple[slice, slice]:

@@ -33,6 +33,8 @@ class Shadow:
     ground: height of the ground line above the lowest point of the foreground, -0.5 to 1, at its horizontal center.
     slope: angle of the ground line in degrees, -45 to 45; positive = it falls to the right.
     color: color that is multiplied with the background in a shadow of opacity 1: the ambient light.
+    turns: quarter turns of the image, 0 to 3, clockwise, after which the ground is no longer below the foreground, but
+        to its left (1), above it (2) or to its right (3); ground and slope refer to the image before.
 
     Ranges and defaults are those of `s2am_common.shadow_sliders.SHADOW_SLIDERS`. Raises ValueError, naming the slider
     and its range, for a value outside.
@@ -47,12 +49,15 @@ class Shadow:
     ground: float = SHADOW_SLIDERS["ground"].default
     slope: float = SHADOW_SLIDERS["slope"].default
     color: Color = (0.0, 0.0, 0.0)
+    turns: int = 0
 
     def __post_init__(self) -> None:
         """Check the ranges."""
         check_sliders(self.values, SHADOW_SLIDERS)
         if len(self.color) != 3 or not all(0 <= value <= 1 for value in self.color):
             raise ValueError(f"color must be three numbers from 0 to 1, not {self.color}")
+        if not isinstance(self.turns, int) or self.turns not in range(4):
+            raise ValueError(f"turns must be from 0 to 3, not {self.turns}")
 
     @property
     def values(self) -> dict[str, float]:
@@ -76,13 +81,21 @@ class Shadow:
         across = down - fall * right  # the distance from the ground line
         return right, fall * right + math.copysign(max(abs(across), GROUND_DEPTH * self.length), across)
 
+    def turned(self, turns: int) -> Shadow:
+        """Return the shadow in the image after quarter turns, clockwise; negative ones are counterclockwise."""
+        if turns % 4 == 0:
+            return self
+        direction = 180 - (180 - self.direction - 90 * turns) % 360
+        return self.replace(direction=direction, turns=(self.turns + turns) % 4)
+
     def replace(self, **values: Any) -> Shadow:
         """Return a copy with other values. Raises ValueError for a value outside its range."""
         return dataclasses.replace(self, **values)
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON values, see `from_json`."""
-        return {**self.values, "color": list(self.color)}
+        turns = {"turns": self.turns} if self.turns else {}  # versions before know no turns
+        return {**self.values, "color": list(self.color), **turns}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Shadow:
@@ -92,10 +105,10 @@ class Shadow:
             ValueError: an unknown name, or a value of another type or outside its range.
         """
         rest = dict(data)
-        color = rest.pop("color", (0.0, 0.0, 0.0))
+        color, turns = rest.pop("color", (0.0, 0.0, 0.0)), rest.pop("turns", 0)
         try:
             numbers = {name: float(value) for name, value in rest.items()}
             red, green, blue = (float(value) for value in color)
         except TypeError as error:
             raise ValueError(f"a shadow consists of numbers ({error})") from error
-        return cls(**check_sliders(numbers, SHADOW_SLIDERS), color=(red, green, blue))
+        return cls(**check_sliders(numbers, SHADOW_SLIDERS), color=(red, green, blue), turns=turns)

@@ -51,7 +51,7 @@ def test_render_shadow_returns_the_engines_layer(tmp_path: Path, depth: Depth, d
     )  # fmt: skip
     engine = LocalEngine(tmp_path)
     found, opacity = engine.render_shadow(request, lambda top, rows: mask[top : top + rows].tobytes())
-    layer = render_shadow(Shadow(**sliders, color=(0.2, 0.2, 0.4)), Silhouette(mask, -20, 30), 160, 210)
+    layer = render_shadow(Shadow(color=(0.2, 0.2, 0.4)).replace(**sliders), Silhouette(mask, -20, 30), 160, 210)
     assert (found.left, found.top, found.color) == (layer.left, layer.top, (0.1, 0.1, 0.2))
     assert opacity == layer.opacity(dtype).tobytes()
     assert (found.height, found.width) == layer.alpha.shape

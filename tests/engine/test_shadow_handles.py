@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from s2am_engine.image.quarter_turns import turned_point
 from s2am_engine.shadow.handles import ShadowHandles
 from s2am_engine.shadow.layer import Silhouette
 from s2am_engine.shadow.render import render_shadow
@@ -45,10 +46,27 @@ def test_with_tip_keeps_limits_and_direction() -> None:
 
 
 def test_with_ground_moves_the_ground_line() -> None:
-    moved = handles(handles(Shadow(ground=0.2, slope=-5)).with_ground(230.0, 233.0))
+    moved = handles(handles(Shadow(ground=0.2, slope=-5)).with_ground((0.0, 230.0), (0.0, 233.0)))
     assert (moved.left[1], moved.right[1]) == pytest.approx((230.0, 233.0))
-    steep = handles(Shadow()).with_ground(-9000.0, 9000.0)
+    steep = handles(Shadow()).with_ground((0.0, -9000.0), (0.0, 9000.0))
     assert (steep.slope, steep.ground) == (45, 1)
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_handles_turn_with_the_image(turns: int) -> None:
+    shadow = Shadow(direction=120, length=0.7, ground=0.1, slope=8)
+    size = (500, 400)
+    before = handles(shadow)
+    turned = ShadowHandles.of(shadow.turned(turns), POLE.turned(turns, size))
+    assert turned is not None
+    for name in ("foot", "tip", "left", "right"):
+        assert getattr(turned, name) == pytest.approx(turned_point(getattr(before, name), turns, size))
+    wanted = before.tip[0] + 30, before.tip[1] - 20
+    moved = turned.with_tip(turned_point(wanted, turns, size))
+    assert moved.turned(-turns).values == pytest.approx(before.with_tip(wanted).values)
+    ends = (before.left[0], 230.0), (before.right[0], 233.0)
+    grounded = turned.with_ground(*(turned_point(end, turns, size) for end in ends))
+    assert grounded.turned(-turns).values == pytest.approx(before.with_ground(*ends).values)
 
 
 def test_a_transparent_foreground_has_no_handles() -> None:

@@ -49,8 +49,12 @@ class MeasuredFinish:
 
     def moved(self, right: float, down: float) -> MeasuredFinish:
         """Return the finish on a canvas on which the same image lies `right` and `down` pixels from here."""
-        placement, surroundings = self.placement.moved(right, down), self.surroundings.moved(right, down)
-        return dataclasses.replace(self, placement=placement, surroundings=surroundings)
+        return dataclasses.replace(
+            self,
+            placement=self.placement.moved(right, down),
+            surroundings=self.surroundings.moved(right, down),
+            shading=self.shading and self.shading.moved(right, down),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, from which `from_json` restores the finish."""

@@ -10,8 +10,8 @@ import numpy as np
 
 from s2am_editor.document.geometry import Transform
 from s2am_editor.document.history import Command
-from s2am_editor.document.model import Document, Harmonization, Layer
-from s2am_editor.document.out_of_date import harmonization_outdated, restored_basis
+from s2am_editor.document.model import Document, Layer
+from s2am_editor.document.out_of_date import finish_outdated, harmonization_outdated, restored_basis
 from s2am_editor.document.raster import TiledMask
 
 QuarterTurn = Literal[1, -1]
@@ -19,10 +19,7 @@ QuarterTurn = Literal[1, -1]
 
 
 def turn_image(turn: QuarterTurn) -> Command:
-    """Rotate the image by 90°, with all layers, locked ones too; the direction of shadows stays.
-
-    Colors stay up to date. A finish is turned with its layer, and counts as out of date, as after any rotation.
-    """
+    """Rotate the image by 90°, with all layers, locked ones too, and their shadows and light; results stay current."""
 
     def change(document: Document) -> Document:
         turned = dataclasses.replace(
@@ -32,8 +29,8 @@ def turn_image(turn: QuarterTurn) -> Command:
             layers=tuple(_turned_layer(layer, document, turn) for layer in document.layers),
             area=_turned_mask(document.area, turn),
         )
-        # What a harmonization depends on includes the places of other layers, so that all are turned first.
-        layers = (_with_current_basis(layer, document, turned) for layer in turned.layers)
+        # The results of a layer depend on the places of other layers: all are turned first.
+        layers = (_with_current_bases(layer, document, turned) for layer in turned.layers)
         return dataclasses.replace(turned, layers=tuple(layers))
 
     return Command("Rotate image", change)
@@ -47,7 +44,22 @@ def _turned_layer(layer: Layer, document: Document, turn: QuarterTurn) -> Layer:
             reference=dataclasses.replace(found.reference, area=_turned_mask(found.reference.area, turn)),
             placement=found.placement and _turned_transform(found.placement, document, turn),
         )
-    return dataclasses.replace(layer, transform=_turned_transform(layer.transform, document, turn), harmonization=found)
+    finish = layer.finish
+    if finish is not None:
+        size = document.width, document.height
+        finish = dataclasses.replace(
+            finish,
+            surroundings=finish.surroundings.turned(turn, size),
+            shading=finish.shading and finish.shading.turned(turn, size),
+            placement=_turned_transform(finish.placement, document, turn),
+        )
+    return dataclasses.replace(
+        layer,
+        transform=_turned_transform(layer.transform, document, turn),
+        harmonization=found,
+        shadow=layer.shadow and layer.shadow.turned(turn),
+        finish=finish,
+    )
 
 
 def _turned_transform(transform: Transform, document: Document, turn: QuarterTurn) -> Transform:
@@ -61,11 +73,14 @@ def _turned_mask(mask: TiledMask | None, turn: QuarterTurn) -> TiledMask | None:
     return None if mask is None else TiledMask.from_array(np.rot90(mask.to_array(), -turn))
 
 
-def _with_current_basis(layer: Layer, before: Document, turned: Document) -> Layer:
-    """Return a layer whose harmonization is out of date for the same reasons as before the turn."""
-    found: Harmonization | None = layer.harmonization
-    if found is None or found.basis is None or found.placement is None:
-        return layer
-    reasons = harmonization_outdated(before, before.layers[before.index(layer.id)])
-    basis = restored_basis(turned, layer, found.placement, reasons, found.reference)
-    return dataclasses.replace(layer, harmonization=dataclasses.replace(found, basis=basis))
+def _with_current_bases(layer: Layer, before: Document, turned: Document) -> Layer:
+    """Return a layer whose harmonization and finish are out of date for the same reasons as before the turn."""
+    found, finish, former = layer.harmonization, layer.finish, before.layer(layer.id)
+    if found is not None and found.basis is not None and found.placement is not None:
+        reasons = harmonization_outdated(before, former)
+        basis = restored_basis(turned, layer, found.placement, reasons, found.reference)
+        found = dataclasses.replace(found, basis=basis)
+    if finish is not None and finish.basis is not None:
+        basis = restored_basis(turned, layer, finish.placement, finish_outdated(before, former))
+        finish = dataclasses.replace(finish, basis=basis)
+    return dataclasses.replace(layer, harmonization=found, finish=finish)

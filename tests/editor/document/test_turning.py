@@ -4,17 +4,24 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from s2am_editor.document import commands
+from s2am_editor.document.history import History
 from s2am_editor.document.model import BENEATH, Document, Harmonization, Reference
-from s2am_editor.document.out_of_date import harmonization_outdated, with_basis
+from s2am_editor.document.out_of_date import finish_outdated, harmonization_outdated, with_basis
 from s2am_editor.document.raster import TiledMask
 from s2am_editor.document.turning import QuarterTurn, turn_image
+from s2am_editor.files.document_io import open_document, save_project
 from s2am_editor.render.export import flatten
+from s2am_editor.render.harmonize_layer import find_finish
 from s2am_engine.color.map import Matrix
+from s2am_engine.finish.shading import Shading
+from s2am_engine.image.rect import Rect
+from s2am_engine.shadow.settings import Shadow
 from tests.editor.document.sample_documents import two_layers
 
 
@@ -37,6 +44,48 @@ def test_turned_image_has_the_turned_pixels(turn: QuarterTurn) -> None:
     turned = turn_image(turn).change(document)
     assert (turned.width, turned.height) == (document.height, document.width)
     np.testing.assert_array_equal(flatten(turned).pixels, np.rot90(flatten(document).pixels, -turn))
+
+
+def shaded_and_lit() -> Document:
+    """Return a document whose upper layer has a shadow to the right, and light that falls from its left."""
+    document = harmonized()
+    layer = document.layers[1]
+    shadow = Shadow(direction=110, length=0.8, ground=0.1, slope=6)
+    shading = Shading((110, 50, 170, 120), np.linspace(1.2, -1.2, 12, dtype=np.float32).reshape(3, 4), 0.8)
+    found = dataclasses.replace(find_finish(document, layer.id), shading=shading).replace(light=1.5)
+    layer = dataclasses.replace(layer, shadow=shadow, finish=found)
+    return dataclasses.replace(document, layers=(document.layers[0], layer))
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_shadows_and_light_turn_with_the_image(turn: QuarterTurn, tmp_path: Path) -> None:
+    document = shaded_and_lit()
+    before = flatten(document).pixels.astype(int)
+    assert (before != flatten(harmonized()).pixels).any(axis=2).sum() > 2000
+    history = History(document)
+    history.do(turn_image(turn))
+    turned = history.document
+    after = flatten(turned).pixels
+    assert np.abs(after - np.rot90(before, -turn)).max() <= 2  # the dither stays in place
+    assert finish_outdated(turned, turned.layers[1]) == ()
+    save_project(tmp_path / "turned.ora", turned)
+    reopened = open_document(tmp_path / "turned.ora").document
+    np.testing.assert_array_equal(flatten(reopened).pixels, after)
+    assert finish_outdated(reopened, reopened.layers[1]) == ()
+    history.undo()
+    np.testing.assert_array_equal(flatten(history.document).pixels, before)
+    history.redo()
+    np.testing.assert_array_equal(flatten(history.document).pixels, after)
+    for _ in range(3):
+        history.do(turn_image(turn))
+    np.testing.assert_array_equal(flatten(history.document).pixels, before)
+
+
+def test_light_keeps_its_place_on_another_canvas() -> None:
+    document = shaded_and_lit()
+    part = Rect(37, 21, 260, 190)
+    cropped = flatten(commands.set_canvas(part, "Crop").change(document)).pixels.astype(int)
+    assert np.abs(cropped - flatten(document).pixels[part.slices]).max() <= 2
 
 
 def test_four_turns_and_opposite_turns_restore_the_image() -> None:

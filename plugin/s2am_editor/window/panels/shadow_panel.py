@@ -40,7 +40,10 @@ class ShadowPanel(EffectPanel):
         self.start_button.setEnabled(layer is not None)
         self.start_button.setText(self.tr("Cast a shadow") if shadow is None else self.tr("Automatic shadow"))
         note = " ".join(map(localized, estimate.notes)) if estimate else ""
-        self.show_values(shadow, estimate and estimate.shadow, note)
+        automatic = estimate and estimate.shadow
+        if shadow and automatic:  # the image may have been turned since
+            automatic = automatic.turned(shadow.turns - automatic.turns)
+        self.show_values(shadow, automatic, note)
 
     def _opened(self) -> None:
         self._estimates.clear()

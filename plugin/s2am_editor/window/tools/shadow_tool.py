@@ -57,9 +57,9 @@ class ShadowTool(Tool):
         if self._grip == TIP:
             shadow, name = handles.with_tip((x, y)), "Shadow direction"
         elif self._grip == LEFT:
-            shadow, name = handles.with_ground(y, handles.right[1]), "Ground line"
+            shadow, name = handles.with_ground((x, y), handles.right), "Ground line"
         else:
-            shadow, name = handles.with_ground(handles.left[1], y), "Ground line"
+            shadow, name = handles.with_ground(handles.left, (x, y)), "Ground line"
         self._session.do(commands.set_shadow(layer.id, shadow, name, self._gesture))
         self.repaint.emit()
 
