@@ -20,6 +20,7 @@ from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.inference.subject import SubjectSelector
 from s2am_engine.models import model_store
 from s2am_engine.models.downloads import default_subject_model
+from s2am_engine.models.purposes import DETECTION, HARMONIZATION, Purpose
 
 _Loaded = TypeVar("_Loaded")
 
@@ -84,7 +85,7 @@ class ModelCache:
         """
         report("Loading the model")
         with self._computing:
-            return self._loaded(model_store.DETECTOR, Detector)
+            return self._loaded(model_store.DETECTOR, Detector, DETECTION)
 
     def subject_selector(self, model: str, report: ReportText) -> SubjectSelector:
         """Return the selector of subjects with a model; "" = the default. Call `wait` before.
@@ -104,11 +105,11 @@ class ModelCache:
         return self._computing
 
     def _harmonizer(self, name: str) -> Harmonizer:
-        return self._loaded(name, Harmonizer)
+        return self._loaded(name, Harmonizer, HARMONIZATION)
 
-    def _loaded(self, name: str, kind: Callable[[str, str], _Loaded]) -> _Loaded:
+    def _loaded(self, name: str, kind: Callable[[str, str], _Loaded], purpose: Purpose) -> _Loaded:
         # The weights are part of the key: a personal model can be trained again under the same name.
-        key = (name, model_store.find_model(name).card.sha256, kind)
+        key = (name, model_store.find_model(name, purpose).card.sha256, kind)
         if key not in self._models:
             started = time.monotonic()
             self._models[key] = kind(name, self._device)

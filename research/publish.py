@@ -26,7 +26,7 @@ from s2am_engine.models.model_store import BUNDLED, Card, find_model, load_netwo
 from s2am_engine.models.network_graph import find_graph
 from s2am_engine.networks.light import LightNetwork
 from s2am_engine.networks.subject import SubjectNetwork
-from s2am_engine.networks.tasks import Task, task_of
+from s2am_engine.networks.tasks import Task
 from s2am_engine.training.detector_evaluation import evaluate_detector
 from s2am_engine.training.evaluation import evaluate_harmonizers
 from s2am_engine.training.metrics import mean
@@ -89,7 +89,7 @@ def measure(name: str, benchmark: Path) -> dict[str, Any]:
         return evaluate_subjects(benchmark, SubjectSelector(name, "cpu"))[0].figures()
     if isinstance(network, LightNetwork):
         return score_composites(benchmark)[0].describe()
-    if task_of(model.card.network) is Task.MASK_PREDICTION:
+    if model.card.task is Task.DETECTION:
         measured = evaluate_detector(benchmark, Detector(name, "cpu"))
         means = {key: round(value, 4) for key, value in mean(measured.images).describe().items() if value is not None}
         return means | {"pictures": len(measured.names)}

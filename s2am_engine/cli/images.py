@@ -56,6 +56,7 @@ from s2am_engine.inference.detector import Detection, Detector
 from s2am_engine.inference.subject import SubjectResult, SubjectSelector
 from s2am_engine.mask_files import find_mask_file
 from s2am_engine.models import downloads, model_store
+from s2am_engine.models.purposes import HARMONIZATION
 from s2am_engine.outputs import default_mask_output, default_output
 
 if TYPE_CHECKING:
@@ -428,7 +429,7 @@ def run_training_benchmark(options: argparse.Namespace, status: Callable[[str], 
     Raises:
         EngineError: PyTorch is not installed, or an error of `training_benchmark.measure_training`.
     """
-    model_store.check_torch(model_store.find_model(options.model).card)
+    model_store.check_torch(model_store.find_model(options.model, HARMONIZATION).card)
     from s2am_engine.cli import training_benchmark
 
     return training_benchmark.measure_training(options.model, options.device, status)

@@ -12,6 +12,7 @@ from s2am_common.settings import Settings, load_settings, parse_setting, read_se
 from s2am_engine.cli.terminal import CommandSpec, UsageError, json_text
 from s2am_engine.inference.devices import choose_device
 from s2am_engine.models.model_store import check_recolors, find_model
+from s2am_engine.models.purposes import HARMONIZATION
 
 
 def add_settings_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +58,7 @@ def change_settings(changes: list[str]) -> None:
         except ValueError as error:
             raise UsageError(f"{change}: {error}") from error
         if name == "model":
-            check_recolors(find_model(text).card)
+            check_recolors(find_model(text, HARMONIZATION).card)
         if name == "device":
             choose_device(text)
         values[name] = text

@@ -16,7 +16,8 @@ from s2am_common.errors import TrainingError
 from s2am_engine.cli.benchmark import elliptic_mask, synthetic_image
 from s2am_engine.inference.devices import choose_device
 from s2am_engine.inference.thread_limit import thread_limit
-from s2am_engine.models.model_store import Card, blank_network, find_model
+from s2am_engine.models.model_store import Card, blank_network, find_model, suitable_models
+from s2am_engine.models.purposes import Purpose
 from s2am_engine.networks.registry import NETWORKS
 from s2am_engine.networks.spec import Recipe
 from s2am_engine.training.distributed import ProcessGroup
@@ -117,12 +118,18 @@ def pair_recipe(card: Card) -> Recipe:
     Raises:
         TrainingError: the network is not trained on recolored pairs.
     """
-    recipe = None if card.fine_tuned else NETWORKS[card.network].recipe_small
-    if recipe is None or recipe.detection or recipe.light or recipe.subjects:
+    recipe = _recipe_with_pairs(card)
+    if recipe is None:
+        suitable = suitable_models(Purpose(lambda card: _recipe_with_pairs(card) is not None))
         raise TrainingError(
-            f"“{card.name}” is not trained on recolored pairs: use --model connoisseur.", code="training.no-pairs"
+            f"“{card.name}” is not trained on recolored pairs: choose one of {suitable}.", code="training.no-pairs"
         )
     return recipe
+
+
+def _recipe_with_pairs(card: Card) -> Recipe | None:
+    recipe = None if card.fine_tuned else NETWORKS[card.network].recipe_small
+    return None if recipe is None or recipe.detection or recipe.light or recipe.subjects else recipe
 
 
 def measure_speed(stage: Callable[[int], object], batch: int, device: torch.device) -> Speed:

@@ -20,7 +20,8 @@ from s2am_engine.inference.network_input import make_network_input, reduce_image
 from s2am_engine.inference.network_runner import open_runner
 from s2am_engine.inference.predictor import Predictor
 from s2am_engine.models.model_files import read_model_data
-from s2am_engine.models.model_store import DETECTION_THRESHOLD, DETECTOR, SUBJECT_MODEL
+from s2am_engine.models.model_store import DETECTION_THRESHOLD, DETECTOR, SUBJECT_MODEL, suitable_models
+from s2am_engine.models.purposes import DETECTION, Purpose
 from s2am_engine.types import Floats, Pixels
 
 logger = logging.getLogger(__name__)
@@ -64,22 +65,26 @@ class Detector:
         ((96, 96), True)
     """
 
-    def __init__(self, model: str | Path = DETECTOR, device: str | None = None) -> None:
+    def __init__(
+        self, model: str | Path = DETECTOR, device: str | None = None, *, purpose: Purpose = DETECTION
+    ) -> None:
         """Load a model.
 
         Args:
             model: name of a mask-free model, or path of an exported one.
             device: see `Harmonizer`.
+            purpose: use of the masks; errors propose models that suit it.
 
         Raises:
             ModelError: a model that is unknown, damaged, or needs a mask.
             DeviceError: this machine has no such device.
         """
-        loaded = read_model_data(model)
+        loaded = read_model_data(model, purpose)
         predictor = Predictor(open_runner(loaded, device), loaded.card.name)
         if not predictor.mask_free:
+            suitable = suitable_models(purpose)
             raise ModelError(
-                f"Model “{loaded.card.name}” needs a mask and cannot detect one: choose “{DETECTOR}”.",
+                f"Model “{loaded.card.name}” needs a mask and cannot detect one: choose one of {suitable}.",
                 code="model.needs-mask",
                 model=loaded.card.name,
             )

@@ -35,6 +35,7 @@ from s2am_engine.inference.render_sources import FlattenedComposite, PastedLayer
 from s2am_engine.inference.result import FinishValues, HarmonizeResult, RenderSource
 from s2am_engine.models.model_files import read_model_data
 from s2am_engine.models.model_store import check_recolors, default_model, find_model
+from s2am_engine.models.purposes import HARMONIZATION
 from s2am_engine.shadow.layer import Silhouette
 from s2am_engine.types import Pixels
 
@@ -84,7 +85,7 @@ class Harmonizer:
             DeviceError: this machine has no such device.
             ValueError: an unknown runtime.
         """
-        loaded = read_model_data(model or default_model())
+        loaded = read_model_data(model or default_model(), HARMONIZATION)
         check_recolors(loaded.card)
         self._set_up(open_runner(loaded, device, runtime), loaded.card.input_size, loaded.card.name)
 
@@ -416,7 +417,7 @@ def harmonize(
     """
     name = str(model or default_model())
     # Part of the key because a personal model may be trained again under the same name.
-    version = name if Path(name).suffix else find_model(name).card.sha256
+    version = name if Path(name).suffix else find_model(name, HARMONIZATION).card.sha256
     result = _cached_harmonizer(name, device, version)(image, mask, references=references)
     return result.render((sliders or Sliders()).replace(**values), finish=finish)
 

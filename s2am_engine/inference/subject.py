@@ -19,7 +19,7 @@ from s2am_engine.image.masks import snap_mask, upsample_mask
 from s2am_engine.inference.detector import Detector
 from s2am_engine.inference.inputs import ImageLike, convert_image
 from s2am_engine.inference.network_input import reduce_image
-from s2am_engine.models.downloads import DOWNLOADS, default_subject_model
+from s2am_engine.models.downloads import DOWNLOADS, SUBJECT_SELECTION, default_subject_model
 from s2am_engine.models.model_store import SUBJECT_MODEL, SUBJECT_THRESHOLD
 from s2am_engine.types import Floats, Pixels
 
@@ -101,7 +101,7 @@ class SubjectSelector:
         self.name = model or default_subject_model()
         download = DOWNLOADS.get(self.name)
         file = download.installed_file() if download else None
-        self.detector = Detector(SUBJECT_MODEL if download else self.name, device)
+        self.detector = Detector(SUBJECT_MODEL if download else self.name, device, purpose=SUBJECT_SELECTION)
         self._downloaded: Isnet | None = None  # gives the mask instead of the detector
         if file:
             from s2am_engine.inference.isnet import Isnet

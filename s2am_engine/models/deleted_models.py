@@ -11,7 +11,15 @@ from s2am_common.atomic import ensure_folder
 from s2am_common.errors import ModelError
 from s2am_common.path_checks import is_regular_file
 from s2am_engine.models import model_store
-from s2am_engine.models.model_files import SUFFIX, check_free, check_name, delete_model, export_model, import_model
+from s2am_engine.models.model_files import (
+    SUFFIX,
+    check_free,
+    check_name,
+    delete_model,
+    export_model,
+    find_personal_card,
+    import_model,
+)
 from s2am_engine.models.model_store import Model
 
 KEPT_DAYS = 30
@@ -29,8 +37,8 @@ def delete_restorably(name: str) -> bool:
         FileError: the copy cannot be written, or the model not be removed; then it stays.
     """
     drop_expired()
-    path = model_store.find_card(name)
-    kept = not model_store.is_bundled(path) and keep_copy(name)
+    find_personal_card(name)
+    kept = keep_copy(name)
     delete_model(name)
     return kept
 

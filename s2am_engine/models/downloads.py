@@ -21,6 +21,8 @@ from s2am_common.atomic import atomic_write
 from s2am_common.errors import DiskFullError, FileError, ModelError, ModelNotFoundError, os_error
 from s2am_common.locks import ProcessLock
 from s2am_engine.models import model_store
+from s2am_engine.models.purposes import Purpose
+from s2am_engine.networks.tasks import Task
 
 BLOCK = 1 << 18  # bytes
 DOWNLOAD_TIMEOUT = 30.0  # seconds without data
@@ -113,6 +115,8 @@ ISNET = DownloadableModel(
 DOWNLOADS: dict[str, DownloadableModel] = {model.name: model for model in (ISNET,)}
 """All downloadable models by name. They select subjects, the best one first."""
 
+SUBJECT_SELECTION = Purpose(lambda card: card.task is Task.SUBJECT_SELECTION, further=lambda: DOWNLOADS)
+
 
 def find_download(name: str) -> DownloadableModel:
     """Return a downloadable model.
@@ -122,7 +126,7 @@ def find_download(name: str) -> DownloadableModel:
     """
     if name not in DOWNLOADS:
         raise ModelNotFoundError(
-            f"No model “{name}” selects subjects: choose {model_store.SUBJECT_MODEL} or {', '.join(DOWNLOADS)}.",
+            f"There is no model “{name}” to download: choose one of {', '.join(DOWNLOADS)}.",
             code="model.not-found.subject",
             model=name,
         )

@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING
 
 from s2am_common.archives import open_archive
 from s2am_common.atomic import atomic_write, ensure_folder, output_exists
-from s2am_common.errors import FileError, ModelError
+from s2am_common.errors import FileError, ModelError, ModelNotFoundError
 from s2am_common.path_checks import file_exists, is_folder, is_regular_file
 from s2am_engine.models import model_store
 from s2am_engine.models.model_store import Card, Model
 from s2am_engine.models.network_graph import Graph, find_graph
+from s2am_engine.models.purposes import ANY_USE, Purpose
 from s2am_engine.types import Floats
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def rename_model(old: str, new: str) -> Model:
         ModelError: no such model, a bundled or a damaged one; or the new name is taken or invalid.
         FileError: the files cannot be written.
     """
-    path = _personal_card(old)
+    path = find_personal_card(old)
     model = model_store.read_model(path)
     sheet = model.style_sheet.read_bytes() if model.style_sheet.is_file() else None
     renamed = add_model(dataclasses.replace(model.card, name=new), model_store.read_weights(model), style_sheet=sheet)
@@ -179,19 +180,31 @@ def delete_model(name: str) -> None:
         ModelError: no such model, or a bundled one.
         FileError: its card cannot be removed.
     """
-    _remove(_personal_card(name))
+    _remove(find_personal_card(name))
     logger.info("deleted model “%s”", name)
 
 
-def _personal_card(name: str) -> Path:
-    path = model_store.find_card(name)
-    if model_store.is_bundled(path):
+def find_personal_card(name: str) -> Path:
+    """Return the path of a personal model's card, which may be damaged.
+
+    Raises:
+        ModelError: no such model, or a bundled one.
+    """
+    cards = model_store.find_cards()
+    path = cards.get(model_store.composed(name))
+    if path and not model_store.is_bundled(path):
+        return path
+    if path:
         raise ModelError(
             f"“{name}” is part of the program and can be neither renamed nor deleted: choose a personal model.",
             code="model.bundled",
             model=name,
         )
-    return path
+    personal = ", ".join(known for known, card in cards.items() if not model_store.is_bundled(card))
+    if not personal:
+        message = f"There is no model “{name}” to rename or delete: you have no personal models."
+        raise ModelNotFoundError(message, model=name)
+    raise ModelNotFoundError(f"There is no personal model “{name}”: choose one of {personal}.", model=name)
 
 
 def _remove(card: Path) -> None:
@@ -317,11 +330,12 @@ class ModelData:
             self.network()
 
 
-def read_model_data(model: str | Path) -> ModelData:
+def read_model_data(model: str | Path, purpose: Purpose = ANY_USE) -> ModelData:
     """Read a model by name, or from an exported file without adding it to the personal models.
 
     Args:
         model: name, or path that ends in `.s2am`.
+        purpose: see `find_model`.
 
     Raises:
         ModelError: no such model, or a damaged one.
@@ -331,7 +345,7 @@ def read_model_data(model: str | Path) -> ModelData:
     if path.suffix.lower() == SUFFIX:
         card, weights = _read_export(path)
         return ModelData(card, weights, EXPORT_AGAIN, path)
-    found = model_store.find_model(str(model))
+    found = model_store.find_model(str(model), purpose)
     return ModelData(found.card, model_store.read_weights(found), found.repair)
 
 

@@ -22,8 +22,9 @@ from s2am_common.atomic import atomic_write, ensure_folder
 from s2am_common.errors import ModelError, ModelNotFoundError
 from s2am_common.paths import user_paths
 from s2am_common.settings import load_settings
+from s2am_engine.models.purposes import ANY_USE, HARMONIZATION, Purpose
 from s2am_engine.networks.parameter_names import current_name
-from s2am_engine.networks.tasks import Task, task_of
+from s2am_engine.networks.tasks import HARMONIZING_TASKS, Task, task_of
 from s2am_engine.pytorch import has_torch
 
 if TYPE_CHECKING:
@@ -74,14 +75,19 @@ class Card:
     adjusted: bool = False
 
     @property
+    def task(self) -> Task:
+        """Task of the network."""
+        return task_of(self.network)
+
+    @property
     def recolors(self) -> bool:
         """True if the model harmonizes (a detector or the model of the light does not)."""
-        return task_of(self.network) in (Task.HARMONIZATION, Task.ADJUSTABLE_HARMONIZATION)
+        return self.task in HARMONIZING_TASKS
 
     @property
     def adjustable(self) -> bool:
         """True if the model can be fine-tuned."""
-        return task_of(self.network) is Task.ADJUSTABLE_HARMONIZATION and not self.fine_tuned
+        return self.task is Task.ADJUSTABLE_HARMONIZATION and not self.fine_tuned
 
 
 @dataclass(frozen=True)
@@ -170,14 +176,24 @@ def read_model(path: Path) -> Model:
     return Model(read_card(path), path.with_suffix(".safetensors"), is_bundled(path))
 
 
-def find_model(name: str) -> Model:
-    """Find a model by name. Other models' cards are not read: they may be damaged.
+def suitable_models(purpose: Purpose) -> str:
+    """Return the names of the models that suit a purpose, for a message; damaged ones are left out."""
+    names = [model.card.name for model in list_models(on_damaged=lambda _: None) if purpose.suits(model.card)]
+    return ", ".join([*names, *purpose.further()])
+
+
+def find_model(name: str, purpose: Purpose = ANY_USE) -> Model:
+    """Find a model by name. Other models' cards are only read for an error message: they may be damaged.
+
+    Args:
+        name: the model's; it need not suit the purpose.
+        purpose: the use of the model; the message for an unknown name lists the models that suit it.
 
     Raises:
         ModelNotFoundError: no such model.
         ModelError: its card is damaged.
     """
-    return read_model(find_card(name))
+    return read_model(find_card(name, purpose))
 
 
 def check_recolors(card: Card) -> None:
@@ -187,30 +203,37 @@ def check_recolors(card: Card) -> None:
         ModelError: it does something else, such as detecting the foreground.
     """
     if not card.recolors:
+        suitable = suitable_models(HARMONIZATION)
         raise ModelError(
-            f"Model “{card.name}” recolors no foreground: choose one that harmonizes.",
+            f"Model “{card.name}” recolors no foreground: choose one of {suitable}.",
             code="model.detector",
             model=card.name,
         )
 
 
-def find_card(name: str) -> Path:
+def find_card(name: str, purpose: Purpose = ANY_USE) -> Path:
     """Return the path of a model's card, which may be damaged.
 
+    Args:
+        name: the model's.
+        purpose: see `find_model`.
+
     Raises:
-        ModelNotFoundError: no such model; the message lists the existing ones.
+        ModelNotFoundError: no such model; the message lists the suitable ones.
     """
     cards = find_cards()
     if composed(name) in cards:
         return cards[composed(name)]
-    known = f"choose one of {', '.join(cards)}"
+    suitable = suitable_models(purpose)
+    if not suitable:
+        raise ModelNotFoundError(f"There is no model “{name}”, nor another one for this purpose.", model=name)
     if has_torch() and name in _network_names():
         raise ModelNotFoundError(
-            f"There are no trained weights of the network “{name}”: {known}.",
+            f"There are no trained weights of the network “{name}”: choose one of {suitable}.",
             code="model.not-found.untrained",
             network=name,
         )
-    raise ModelNotFoundError(f"There is no model “{name}”: {known}.", model=name)
+    raise ModelNotFoundError(f"There is no model “{name}”: choose one of {suitable}.", model=name)
 
 
 def _network_names() -> Collection[str]:

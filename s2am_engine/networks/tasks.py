@@ -11,18 +11,24 @@ class Task(Enum):
 
     HARMONIZATION = "recolor the foreground"
     ADJUSTABLE_HARMONIZATION = "recolor the foreground by curves and a matrix, which fine-tuning adjusts"
-    MASK_PREDICTION = "predict a mask"
+    MASK_FREE_HARMONIZATION = "predict the mask of the pasted region, and recolor it"
+    DETECTION = "predict the mask of the pasted region"
+    SUBJECT_SELECTION = "predict the mask of the subject"
     LIGHT_PREDICTION = "predict local light"
 
 
 TASKS = {
     "concord": Task.ADJUSTABLE_HARMONIZATION,
     "connoisseur": Task.ADJUSTABLE_HARMONIZATION,
-    "dissonance": Task.MASK_PREDICTION,
-    "subject": Task.MASK_PREDICTION,
+    "s2am-mask-free": Task.MASK_FREE_HARMONIZATION,
+    "dissonance": Task.DETECTION,
+    "subject": Task.SUBJECT_SELECTION,
     "light": Task.LIGHT_PREDICTION,
 }
 """The networks with another task than `Task.HARMONIZATION`."""
+
+
+HARMONIZING_TASKS = (Task.HARMONIZATION, Task.ADJUSTABLE_HARMONIZATION, Task.MASK_FREE_HARMONIZATION)
 
 
 def task_of(network: str) -> Task:

@@ -10,7 +10,8 @@ from pathlib import Path
 import safetensors.torch
 
 from s2am_common.errors import ModelError
-from s2am_engine.models.model_store import Card, Model, list_models, load_network
+from s2am_engine.models.model_store import Card, Model, load_network, suitable_models
+from s2am_engine.models.purposes import FINE_TUNING
 from s2am_engine.networks.curves import CurvesAndMatrixNetwork
 from s2am_engine.training.cross_validation import STYLE, CrossValidation
 from s2am_engine.training.run_folder import half_precision
@@ -25,7 +26,7 @@ def load_adjustable(model: Model) -> CurvesAndMatrixNetwork:
         EngineError: it predicts no curves and matrix, or was fine-tuned already.
     """
     if not model.card.adjustable:
-        suitable = ", ".join(one.card.name for one in list_models() if one.card.adjustable)
+        suitable = suitable_models(FINE_TUNING)
         raise ModelError(
             f"Model “{model.card.name}” can't be fine-tuned: choose one of {suitable} as base model.",
             code="model.untrainable",

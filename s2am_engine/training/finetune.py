@@ -31,6 +31,7 @@ from s2am_engine.inference.harmonizer import Harmonizer
 from s2am_engine.inference.thread_limit import thread_limit
 from s2am_engine.models.model_files import add_model, check_free, check_name
 from s2am_engine.models.model_store import DEFAULT_MODEL, Card, Model, find_model
+from s2am_engine.models.purposes import FINE_TUNING
 from s2am_engine.networks.curves import CurvesAndMatrixNetwork
 from s2am_engine.training.adjustment_training import STEPS, seconds_per_step
 from s2am_engine.training.cross_validation import (
@@ -189,7 +190,7 @@ def check_fine_tuning(settings: FineTuneSettings) -> tuple[str, Model, str]:
     """
     name = check_name(settings.name)
     check_free(name)
-    model = find_model(settings.base)
+    model = find_model(settings.base, FINE_TUNING)
     if settings.benchmark:
         find_pairs(settings.benchmark)
     return name, model, choose_device(settings.device)

@@ -20,11 +20,14 @@ from s2am_engine.models.model_files import add_model, check_free, check_name, fr
 from s2am_engine.models.model_store import (
     Card,
     Model,
+    blank_network,
     find_cards,
     find_model,
     load_network,
     read_model,
+    suitable_models,
 )
+from s2am_engine.models.purposes import Purpose
 from s2am_engine.networks.network import Network
 from s2am_engine.networks.registry import build_network
 from s2am_engine.networks.spec import Recipe
@@ -121,7 +124,7 @@ def make_plan(
     chosen = check_name(name) if name else free_name(f"my-{network}")
     check_free(chosen)
     if start:
-        find_model(start)
+        find_model(start, initial_models(network))
     return TrainingPlan(network, data.resolve(), chosen, recipe, seed, start=start, pairs=pairs or PairOptions())
 
 
@@ -217,15 +220,33 @@ def starting_weights(plan: TrainingPlan, network: Network) -> dict[str, Tensor]:
     if not plan.start:
         return trunk_weights(network)
     own = network.state_dict()
-    weights = load_network(find_model(plan.start)).state_dict()
-    shared = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}
+    shared = shared_layers(load_network(find_model(plan.start, initial_models(plan.network))).state_dict(), own)
     if not shared:
+        suitable = suitable_models(initial_models(plan.network))
+        advice = f"start with one of {suitable}" if suitable else "no model does, so start with none"
         raise ModelError(
-            f"“{plan.start}” shares no layer with “{plan.network}”: start with a model that does.",
+            f"“{plan.start}” shares no layer with “{plan.network}”: {advice}.",
             code="model.no-shared-layer",
             model=plan.start,
         )
     return trunk_weights(network, known=shared) | shared
+
+
+def shared_layers(weights: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the weights of a network that another has too: of the same name and shape."""
+    return {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}
+
+
+def initial_models(network: str) -> Purpose:
+    """Return the purpose of the models that share layers with a network, from which its training can start."""
+    with torch.device("meta"):  # shapes without numbers
+        own = build_network(network).state_dict()
+
+    def shares(card: Card) -> bool:
+        with torch.device("meta"):
+            return bool(shared_layers(blank_network(card).state_dict(), own))
+
+    return Purpose(shares)
 
 
 def prepare_run(folder: Path, plan: TrainingPlan, *, resume: bool) -> None:

@@ -144,12 +144,12 @@ def test_models_actions_print_json(folder: Path, capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        ("rename nobody yours", f"There is no model “nobody”: choose one of {model_store.DEFAULT_MODEL}"),
+        ("rename nobody yours", "There is no personal model “nobody”: choose one of mine."),
         ("rename mine fmm", "There is already a model “fmm”: choose another name."),
         ("rename mine con", "Windows reserves it for a device"),
-        ("delete nobody", "There is no model “nobody”"),
+        ("delete nobody", "There is no personal model “nobody”: choose one of mine."),
         ("restore nobody", "There is no deleted model “nobody”: deleted models are kept for 30 days"),
-        ("export nobody file", "There is no model “nobody”"),
+        ("export nobody file", "There is no model “nobody”: choose one of connoisseur, concord, dissonance, "),
         ("export mine .", "is a folder"),
         ("import nowhere.s2am", "nowhere.s2am does not exist"),
         ("import composite.png", "composite.png holds no usable model"),
@@ -289,3 +289,44 @@ def test_harmonize_needs_no_mask_with_a_mask_free_model(
     red = composite()[0][..., ::-1]
     Image.fromarray(red).save(folder / "composite.png")
     assert "No pasted region was found" in failed(folder, run(capsys, *arguments, "--model", mask_free))
+
+
+HARMONIZING = "connoisseur, concord, fmm, reinhard, s2am-mask-free, s2am-s2ad, s2crnet, s2crnet-cascaded"
+
+
+@pytest.mark.parametrize(
+    ("call", "suitable"),
+    [
+        ("harmonize composite.png --mask mask.png --model nobody", HARMONIZING),
+        ("harmonize composite.png --mask mask.png --model dissonance", HARMONIZING),
+        ("settings model=nobody", HARMONIZING),
+        ("settings model=subject", HARMONIZING),
+        ("bench --model nobody", HARMONIZING),
+        ("evaluate set --model nobody", HARMONIZING),
+        ("evaluate set --detect --model nobody", "dissonance, s2am-mask-free"),
+        ("detect composite.png --model nobody", "dissonance, s2am-mask-free"),
+        ("detect composite.png --model concord", "dissonance, s2am-mask-free"),
+        ("evaluate set --subject --model nobody", "subject, isnet"),
+        ("cutout composite.png --model nobody", "subject, isnet"),
+        ("cutout composite.png --model concord", "subject, isnet"),
+        ("finetune set --name mine --base nobody", "connoisseur, concord"),
+        ("train --data set --network unet --start nobody", "s2am-mask-free, s2am-s2ad"),
+        ("train --data set --network concord --start nobody", "connoisseur, concord"),
+    ],
+)
+@pytest.mark.usefixtures("no_personal_models")
+def test_unknown_and_unsuitable_models_are_answered_with_those_that_suit_the_command(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, call: str, suitable: str
+) -> None:
+    monkeypatch.chdir(folder)
+    code, _, err = run(capsys, *call.split())
+    assert code == 1
+    assert re.search(rf" one of {suitable}\.$", err.strip()), err
+
+
+@pytest.mark.usefixtures("no_personal_models")
+@pytest.mark.parametrize("call", ["delete nobody", "rename nobody mine"])
+def test_models_actions_say_that_there_are_no_personal_models(capsys: pytest.CaptureFixture[str], call: str) -> None:
+    assert run(capsys, "models", *call.split()) == (
+        1, "", "error: There is no model “nobody” to rename or delete: you have no personal models.\n"
+    )  # fmt: skip

@@ -183,7 +183,7 @@ def test_delete_removes_everything(model: DownloadableModel) -> None:
 
 
 def test_find_download_lists_the_names() -> None:
-    with pytest.raises(ModelNotFoundError, match="choose subject or isnet"):
+    with pytest.raises(ModelNotFoundError, match="choose one of isnet"):
         find_download("u2net")
 
 

@@ -267,7 +267,7 @@ def test_rename_model_keeps_card_and_weights(personal: Path) -> None:
 def test_delete_model_removes_all_files(personal: Path) -> None:
     delete_model("mine")
     assert files_in(personal) == {}
-    assert "no model “mine”: choose one of" in refused(lambda: delete_model("mine"))
+    assert "no model “mine” to rename or delete: you have no personal models" in refused(lambda: delete_model("mine"))
 
 
 def test_damaged_model_can_only_be_deleted(personal: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from s2am_engine.networks.mask_network import MaskNetwork
 from s2am_engine.networks.network import Network
 from s2am_engine.networks.registry import NETWORKS, build_network
 from s2am_engine.networks.spec import NetworkSpec, register
+from s2am_engine.networks.subject import SubjectNetwork
 from s2am_engine.networks.tasks import Task, task_of
 
 MODELS = Path(__file__).resolve().parents[2] / "docs/models.md"
@@ -31,10 +32,11 @@ def test_default_weights_are_the_bundled_models() -> None:
 
 TASKS = {
     CurvesAndMatrixNetwork: Task.ADJUSTABLE_HARMONIZATION,
-    MaskNetwork: Task.MASK_PREDICTION,
+    SubjectNetwork: Task.SUBJECT_SELECTION,
+    MaskNetwork: Task.DETECTION,
     LightNetwork: Task.LIGHT_PREDICTION,
 }
-"""Tasks of networks by their class; the others are `Task.HARMONIZATION`."""
+"""Tasks of networks by their class, the more special first; the others harmonize."""
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -42,7 +44,8 @@ def test_task_of_a_network_is_that_of_its_class(name: str) -> None:
     with torch.device("meta"):
         network = build_network(name)
     tasks = [task for kind, task in TASKS.items() if isinstance(network, kind)]
-    assert task_of(name) is (tasks[0] if tasks else Task.HARMONIZATION)
+    other = Task.MASK_FREE_HARMONIZATION if network.mask_free else Task.HARMONIZATION
+    assert task_of(name) is (tasks[0] if tasks else other)
 
 
 def test_documentation_lists_every_bundled_model_with_its_figures() -> None:

@@ -70,7 +70,7 @@ def test_measure_gives_the_scores_of_a_detector(
     whole = np.ascontiguousarray(pixels[..., ::-1])  # nothing in it is blue
     for name, pasted in (("found", pixels), ("missed", whole)):
         write_pair(tmp_path, name, pasted, mask, whole)
-    monkeypatch.setitem(TASKS, "spotter", Task.MASK_PREDICTION)
+    monkeypatch.setitem(TASKS, "spotter", Task.DETECTION)
     monkeypatch.setitem(registry.NETWORKS, "spotter", NetworkSpec("spotter", Spotter, "for tests", None, None))
     write_fake_model(no_personal_models, "mine", "spotter")
     figures = measure("mine", tmp_path)

@@ -83,7 +83,7 @@ def test_train_starts_from_a_models_weights(photos: Path, tmp_path: Path, capsys
         begun, concord = (load_network(one)(*inputs) for one in (found.model, find_model("concord")))
     torch.testing.assert_close(begun, concord, atol=2e-3, rtol=0)
     assert TrainingPlan.read(tmp_path / "run").start == "concord"
-    with pytest.raises(EngineError, match="“reinhard” shares no layer with “concord”"):
+    with pytest.raises(EngineError, match="“concord”: start with one of connoisseur, concord"):
         train(make_plan("concord", photos, TINY, start="reinhard"), tmp_path / "other")
     line = ("train", "--network", "concord", "--data", photos, "--folder", tmp_path / "third", "--start", "nobody")
     assert "no model “nobody”" in failed(tmp_path, run(capsys, *line))
