@@ -11,6 +11,7 @@ from tests.gimp.answers import Cases, on_canvas
 from tests.gimp.pictures import HEIGHT, WIDTH
 
 CANVAS = (WIDTH, HEIGHT)
+TOLERANCE = 5
 NAMES = ["pasted harmonized", "pasted", "pasted shadow", "background"]
 
 
@@ -56,3 +57,31 @@ def test_shadow_of_a_layer_in_a_group_is_visible(cases: Cases) -> None:
     layers = ["pasted harmonized", "pasted"]
     assert facts["alone"] == [layers, ["group", "pasted shadow", "background"], True]
     assert facts["with background"] == [[*layers, "pasted shadow", "background"], ["group"], True]
+
+
+@pytest.mark.parametrize(
+    ("arrangement", "places"),
+    [
+        ("above_a_veil", ["group", ""]),
+        ("above_a_small_layer", ["group", ""]),
+        ("with_the_background_in_a_half_opaque_group", ["group", ""]),
+        ("in_a_masked_group", ["group", ""]),
+        ("alone_in_a_masked_group_that_passes_through", [""]),
+        ("in_a_multiplied_group", [""]),
+        ("in_nested_groups", ["inner", "group", ""]),
+    ],
+)
+def test_shadow_of_a_layer_in_a_group_darkens_all_that_the_canvas_shows_below(
+    cases: Cases, arrangement: str, places: list[str]
+) -> None:
+    case = cases["shadow_in_groups"].inner(arrangement)
+    assert case.succeeded, case.facts["message"]
+    assert case.facts["places"] == places
+    x, y, width, height = case.facts["area"]
+    rgba = case.pixels("opacity", (width, height), kind=np.uint16) / 65535
+    factor = 1 - on_canvas(rgba[..., 3], (x, y))[..., None] * (1 - rgba[rgba[..., 3] > 0][0, :3])
+    shown, plain, removed = (case.pixels(name, CANVAS) for name in ("with", "without", "removed"))
+    free = on_canvas(pictures.cut_out()[..., 3]) == 0
+    # GIMP composites groups in linear light, where a factor of perceptual values is only nearly a factor.
+    assert np.abs(shown[free][:, :3] - plain[free][:, :3] * factor[free]).max() <= TOLERANCE
+    np.testing.assert_array_equal(removed, plain)

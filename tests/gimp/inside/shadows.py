@@ -5,7 +5,21 @@ from __future__ import annotations
 
 from gi.repository import Gimp
 
-from tests.gimp.inside.support import HEIGHT, WIDTH, Facts, call, case, keep, paste, picture, read, visible
+from tests.gimp.inside.support import (
+    AT,
+    HEIGHT,
+    PASTED,
+    WIDTH,
+    Facts,
+    call,
+    case,
+    every_layer,
+    keep,
+    paste,
+    picture,
+    read,
+    visible,
+)
 
 CAST = {"shadow": True, "shadow_automatic": False, "shadow_length": 1.0, "shadow_direction": 120.0}
 
@@ -62,6 +76,103 @@ def shadow_in_a_group() -> Facts:
         call(made, [layer], strength=0.0, **CAST)
         places = [[each.get_name() for each in layers] for layers in (group.get_children(), made.get_layers())]
         found[name] = [*places, visible(made) != before]
+    return found
+
+
+def grouped(made: Gimp.Image, mode: str = "NORMAL", opacity: float = 100) -> Gimp.GroupLayer:
+    group = Gimp.GroupLayer.new(made, "group")
+    made.insert_layer(group, None, 0)
+    group.set_mode(getattr(Gimp.LayerMode, mode))
+    group.set_opacity(opacity)
+    return group
+
+
+def above_a_veil(made: Gimp.Image) -> Gimp.Layer:
+    group = grouped(made)
+    paste(made, "veil", at=(AT[0] + 20, AT[1] + 30), pixels="opaque", parent=group).set_opacity(50)
+    return paste(made, parent=group)
+
+
+def above_a_small_layer(made: Gimp.Image) -> Gimp.Layer:
+    group = grouped(made)
+    paste(made, "small", at=(AT[0] - 30, AT[1] + 10), pixels="opaque", parent=group)
+    return paste(made, parent=group)
+
+
+def with_the_background_in_a_half_opaque_group(made: Gimp.Image) -> Gimp.Layer:
+    group = grouped(made, opacity=60)
+    copy = made.get_layers()[1].copy()
+    made.insert_layer(copy, group, 0)
+    copy.invert(False)
+    return paste(made, parent=group)
+
+
+def in_a_masked_group(made: Gimp.Image) -> Gimp.Layer:
+    group = grouped(made)
+    made.insert_layer(made.get_layers()[1].copy(), group, 0)
+    layer = paste(made, parent=group)
+    made.select_rectangle(Gimp.ChannelOps.REPLACE, *AT, *PASTED)
+    group.add_mask(group.create_mask(Gimp.AddMaskType.SELECTION))
+    Gimp.Selection.none(made)
+    return layer
+
+
+def alone_in_a_masked_group_that_passes_through(made: Gimp.Image) -> Gimp.Layer:
+    group = grouped(made, "PASS_THROUGH")
+    layer = paste(made, parent=group)
+    made.select_rectangle(Gimp.ChannelOps.REPLACE, *AT, *PASTED)
+    group.add_mask(group.create_mask(Gimp.AddMaskType.SELECTION))
+    Gimp.Selection.none(made)
+    return layer
+
+
+def in_a_multiplied_group(made: Gimp.Image) -> Gimp.Layer:
+    group = grouped(made, "MULTIPLY")
+    made.insert_layer(made.get_layers()[1].copy(), group, 0)
+    return paste(made, parent=group)
+
+
+def in_nested_groups(made: Gimp.Image) -> Gimp.Layer:
+    outer = grouped(made)
+    paste(made, "veil", at=(AT[0] + 20, AT[1] + 30), pixels="opaque", parent=outer).set_opacity(50)
+    inner = Gimp.GroupLayer.new(made, "inner")
+    made.insert_layer(inner, outer, 0)
+    paste(made, "small", at=(AT[0] - 30, AT[1] + 10), pixels="opaque", parent=inner)
+    return paste(made, parent=inner)
+
+
+GROUPS = (
+    above_a_veil,
+    above_a_small_layer,
+    with_the_background_in_a_half_opaque_group,
+    in_a_masked_group,
+    alone_in_a_masked_group_that_passes_through,
+    in_a_multiplied_group,
+    in_nested_groups,
+)
+
+
+@case
+def shadow_in_groups() -> Facts:
+    """The canvas with and without the shadow of a layer in a group, and again after a further run without one."""
+    found: Facts = {}
+    for arrange in GROUPS:
+        made = picture()
+        layer = arrange(made)
+        without = keep(f"{arrange.__name__}-without", visible(made))
+        facts = call(made, [layer], result="in-place", strength=0.0, **CAST)
+        shadows = [each for each in every_layer(made) if "shadow" in each.get_name()]
+        (_, x, y) = shadows[0].get_offsets()
+        facts |= {
+            "places": [getattr(each.get_parent(), "get_name", str)() for each in shadows],
+            "area": [x, y, shadows[0].get_width(), shadows[0].get_height()],
+            "opacity": keep(f"{arrange.__name__}-opacity", read(shadows[0], "R'G'B'A u16")),
+            "with": keep(f"{arrange.__name__}-with", visible(made)),
+            "without": without,
+        }
+        call(made, [layer], result="in-place", strength=0.0, shadow=False)
+        facts["removed"] = keep(f"{arrange.__name__}-removed", visible(made))
+        found[arrange.__name__] = facts
     return found
 
 

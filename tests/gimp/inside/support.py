@@ -121,6 +121,16 @@ def add_mask(layer: Gimp.Layer, pixels: str = "layer-mask") -> Gimp.LayerMask:
     return mask
 
 
+def every_layer(made: Gimp.Image) -> list[Gimp.Layer]:
+    """Return all layers and groups."""
+    found, waiting = [], list(made.get_layers())
+    while waiting:
+        layer = waiting.pop(0)
+        found.append(layer)
+        waiting = [*(layer.get_children() if layer.is_group() else ()), *waiting]
+    return found
+
+
 def native(drawable: Gimp.Drawable) -> str:
     """Return the name of a drawable's own format."""
     name: str = Babl.get_name(drawable.get_format())

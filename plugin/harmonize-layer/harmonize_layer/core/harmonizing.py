@@ -57,7 +57,6 @@ from harmonize_layer.core.shadows import (
     chosen_values,
     new_shadow_layer,
     request_shadow_values,
-    shadow_neighbor,
 )
 from harmonize_layer.core.starting_point import StartingPoint
 from s2am_common.errors import S2AMError
@@ -400,10 +399,6 @@ def check_result(layer: HostLayer, start: StartingPoint, settings: HarmonizeSett
     """
     if settings.result == "effect" and not layer.image.offers_effects:
         raise messages.no_effects()
-    if settings.shadow:
-        neighbor = shadow_neighbor(layer, start)
-        if neighbor.parent:
-            check_locks(layer, [neighbor.parent])
     if settings.result == "new-layer" and not start.is_own_result:
         if settings.hide_original and layer.is_visibility_locked:
             raise messages.visibility_locked(layer.name)

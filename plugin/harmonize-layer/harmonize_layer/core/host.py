@@ -107,6 +107,14 @@ class HostLayer(HostDrawable, Protocol):
         """True if its own visibility is on."""
 
     @property
+    def is_normal(self) -> bool:
+        """True for mode Normal."""
+
+    @property
+    def has_full_opacity(self) -> bool:
+        """True for an opacity of 100 %."""
+
+    @property
     def is_plain(self) -> bool:
         """True for mode Normal and full opacity."""
 

@@ -104,7 +104,7 @@ class EarlierShadow:
 
 
 def earlier_shadows(image: HostImage, metadata: LayerMetadata) -> tuple[EarlierShadow, ...]:
-    """Return the layers in an image of the shadow that a harmonized layer got: none, one, or also copies of it."""
+    """Return the layers in an image of the shadow that a harmonized layer got: none, one or several."""
     if not metadata.shadow_identity:
         return ()
     shadows = []

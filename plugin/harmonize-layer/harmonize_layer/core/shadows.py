@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The shadow of a harmonized layer: a layer of its own beneath it, in mode Multiply."""
+"""The shadow of a harmonized layer: a layer of its own beneath it, in mode Multiply; sometimes two in groups."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from gimp_bridge.shadow_messages import EstimateShadow, RenderShadow, ShadowValu
 from gimp_bridge.strip_messages import Depth
 from harmonize_layer.core import messages
 from harmonize_layer.core.composite import LayerComposite
-from harmonize_layer.core.geometry import PixelArea, Window, crop_plane, reduced_scale
+from harmonize_layer.core.geometry import PixelArea, Window, crop_plane
 from harmonize_layer.core.host import HostImage, HostLayer
-from harmonize_layer.core.layers import ancestors
+from harmonize_layer.core.layers import area_of
 from harmonize_layer.core.metadata import LayerMetadata, mark_shadow
 from harmonize_layer.core.rendering import with_alpha
 from harmonize_layer.core.settings import ShadowSettings
+from harmonize_layer.core.shadow_places import shadow_places
 from harmonize_layer.core.starting_point import StartingPoint
 from s2am_common.shadow_sliders import SHADOW_SLIDERS
 
 _SUFFIX = " shadow"
-_OPAQUE_SHARE = 0.95
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def _render_request(
 def insert_shadow(
     image: HostImage, layer: HostLayer, start: StartingPoint, metadata: LayerMetadata, shadow: HostLayer | None
 ) -> None:
-    """Put the shadow of a layer below it, undoably, in place of the one of an earlier run.
+    """Put the shadow of a layer on what is below it, undoably, in place of the one of an earlier run.
 
     An earlier shadow that was painted on since is hidden instead of removed.
 
@@ -195,43 +195,8 @@ def insert_shadow(
             earlier.layer.set_visible(False)
     if shadow is None:
         return
-    above = shadow_neighbor(layer, start)
-    new = image.insert_copy(shadow, above, f"{(start.original or layer).name}{_SUFFIX}", below=True)
-    new.multiply()
-    mark_shadow(new, metadata.shadow_identity)
-
-
-def shadow_neighbor(layer: HostLayer, start: StartingPoint) -> HostLayer:
-    """Return the layer or group below which the shadow of a layer belongs.
-
-    It is below the original, if that is the next layer, and outside of groups that do not pass through, within which
-    it would darken nothing, unless such a group holds an opaque layer below: then that is what it falls on.
-    """
-    original = start.original
-    is_next = original is not None and _place(original) == (*_place(layer)[:-1], layer.index + 1)
-    neighbor = original if original is not None and is_next else layer
-    item, is_covered = layer, False
-    for group in ancestors(layer):
-        is_covered = is_covered or _has_opaque_layer_below(item, group, layer)
-        if not group.passes_through:
-            if is_covered:
-                break
-            neighbor = group
-        item = group
-    return neighbor
-
-
-def _has_opaque_layer_below(item: HostLayer, group: HostLayer, layer: HostLayer) -> bool:
-    """Return whether a group has, below one of its items, a layer that is opaque where another layer lies."""
-    area = PixelArea(*layer.position, *layer.size).within(layer.image.size)
-    window = Window(area, reduced_scale((area.width, area.height)))
-    for other in group.children:
-        if other.index > item.index and other.is_visible and other.is_plain and other.mask is None:
-            alpha = other.read("A u8", window.relative_to(other.position), window.scale)
-            if sum(alpha) >= _OPAQUE_SHARE * 255 * len(alpha):  # edges of a reduced layer are partly transparent
-                return True
-    return False
-
-
-def _place(layer: HostLayer) -> tuple[int, int]:
-    return (layer.parent.id if layer.parent else 0), layer.index
+    name = f"{(start.original or layer).name}{_SUFFIX}"
+    for place in shadow_places(layer, start, area_of(shadow)):
+        new = image.insert_copy(shadow, place, name, below=True)
+        new.multiply()
+        mark_shadow(new, metadata.shadow_identity)

@@ -143,9 +143,19 @@ class GimpLayer(GimpDrawable):
         return bool(self.wrapped.get_visible())
 
     @property
+    def is_normal(self) -> bool:
+        """See `HostLayer`."""
+        return bool(self.wrapped.get_mode() == Gimp.LayerMode.NORMAL)
+
+    @property
+    def has_full_opacity(self) -> bool:
+        """See `HostLayer`."""
+        return bool(self.wrapped.get_opacity() == 100)
+
+    @property
     def is_plain(self) -> bool:
         """See `HostLayer`."""
-        return bool(self.wrapped.get_opacity() == 100 and self.wrapped.get_mode() == Gimp.LayerMode.NORMAL)
+        return self.is_normal and self.has_full_opacity
 
     @property
     def passes_through(self) -> bool:
