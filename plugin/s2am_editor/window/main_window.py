@@ -53,12 +53,12 @@ from s2am_editor.window.tools.tool_box import ToolBox
 from s2am_editor.window.variant_commands import VariantCommands
 from s2am_editor.window.view_commands import ViewCommands
 from s2am_editor.window.widgets.curve_editor import CurveEditor
+from s2am_editor.window.widgets.layouts import WINDOW_FRAME
 from s2am_editor.window.window_commands import LayerCommands, WindowCommands
 from s2am_engine.shadow.estimate import ShadowEstimate
 
 SAVED_DURATION = 4000  # milliseconds for which the status bar says that a project was saved
 FIRST_SIZE = QSize(1440, 900)
-WINDOW_FRAME = QSize(16, 48)  # generous size of the frame and title bar that a system adds to a window
 TEXT_FIELDS = (QLineEdit, QAbstractSpinBox, QPlainTextEdit)
 
 

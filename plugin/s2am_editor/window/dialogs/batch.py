@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
-from PyQt6.QtCore import QObject, Qt, QUrl, pyqtSignal
+from PyQt6.QtCore import QObject, QSize, Qt, QUrl, pyqtSignal
 from PyQt6.QtGui import QCloseEvent, QDesktopServices
 from PyQt6.QtWidgets import (
     QAbstractItemView,
@@ -28,7 +28,7 @@ from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs, Problem
 from s2am_editor.window.messages import Banner
 from s2am_editor.window.widgets.basic import heading, muted_label, primary_button, push_button
-from s2am_editor.window.widgets.layouts import DIALOG_MARGINS, column_of, row_of
+from s2am_editor.window.widgets.layouts import DIALOG_MARGINS, column_of, fit_on_screen, row_of
 from s2am_engine.batch import BatchEvent, BatchItem, plan_batch
 
 CONTACT_SHEET = "contact-sheet.png"
@@ -86,7 +86,7 @@ class BatchDialog(QDialog):
         """Start with nothing chosen."""
         super().__init__(parent)
         self.setWindowTitle(self.tr("Batch"))
-        self.resize(760, 640)
+        fit_on_screen(self, QSize(760, 640))
         self._sheet: Path | None = None
         self.batch_job = BatchJob(self)
         self.banner = Banner()

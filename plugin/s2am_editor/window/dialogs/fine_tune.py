@@ -36,7 +36,7 @@ from s2am_editor.window.widgets.basic import (
     primary_button,
     push_button,
 )
-from s2am_editor.window.widgets.layouts import DIALOG_MARGINS, Part, column_of, form_of, row_of
+from s2am_editor.window.widgets.layouts import DIALOG_MARGINS, Part, column_of, fit_on_screen, form_of, row_of
 from s2am_engine.models.model_files import check_free, check_name, free_name
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class FineTuneDialog(QDialog):
         """Start with the choice of a folder; trainer: see `FineTuning`."""
         super().__init__(parent)
         self.setWindowTitle(self.tr("Fine-tune on my photos"))
-        self.resize(CHOICE_SIZE)
+        fit_on_screen(self, CHOICE_SIZE)
         self._settings = settings
         self._found: PhotoFolder | None = None
         self.fine_tuning = FineTuning(self, trainer)
@@ -127,7 +127,9 @@ class FineTuneDialog(QDialog):
             policy = QSizePolicy.Policy.Preferred if current else QSizePolicy.Policy.Ignored
             page.setSizePolicy(policy, policy)
         if self.pages.currentWidget() is not self.choice:
-            self.resize(self.size().expandedTo(PROGRESS_SIZE))
+            before = self.size()
+            fit_on_screen(self, PROGRESS_SIZE)
+            self.resize(self.size().expandedTo(before))
 
     # ---- choosing photos
 

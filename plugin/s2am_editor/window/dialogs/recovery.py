@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PyQt6.QtCore import QDateTime, QLocale, Qt, pyqtSignal
+from PyQt6.QtCore import QDateTime, QLocale, QSize, Qt, pyqtSignal
 from PyQt6.QtWidgets import QDialog, QListWidget, QListWidgetItem, QWidget
 
 from s2am_editor.files.recovery import RecoveryCopy
 from s2am_editor.window.dialogs.standard_dialogs import choose_answer
 from s2am_editor.window.widgets.basic import heading, muted_label, primary_button, push_button
-from s2am_editor.window.widgets.layouts import DIALOG_MARGINS, column_of, row_of
+from s2am_editor.window.widgets.layouts import DIALOG_MARGINS, column_of, fit_on_screen, row_of
 
 
 class RecoveryDialog(QDialog):
@@ -42,7 +42,7 @@ class RecoveryDialog(QDialog):
         title = heading(self.tr("The editor was not closed properly"))
         question = muted_label(self.tr("These documents had unsaved changes. Open one of them?"))
         column_of(self, [title, question, (self.list, 1), buttons], spacing=10, margins=DIALOG_MARGINS)
-        self.resize(480, 260)
+        fit_on_screen(self, QSize(480, 260))
         self.open_button.setFocus()
 
     def _describe(self, copy: RecoveryCopy) -> str:

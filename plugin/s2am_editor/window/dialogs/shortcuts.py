@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from PyQt6.QtCore import QSize
 from PyQt6.QtWidgets import QDialog, QGridLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from s2am_editor.window.action_table import ACTIONS, SHORTCUTS, translated_action
 from s2am_editor.window.actions import Actions, key_names, plain_text
 from s2am_editor.window.widgets.basic import heading, muted_label
+from s2am_editor.window.widgets.layouts import fit_on_screen
 
 SCROLL_BAR_MARGIN = 64  # pixels: scroll bar and margins of the list of shortcuts
 
@@ -40,7 +42,8 @@ class ShortcutsDialog(QDialog):
         scroll.setWidgetResizable(True)
         column = QVBoxLayout(self)
         column.addWidget(scroll)
-        self.resize(max(460, inside.sizeHint().width() + SCROLL_BAR_MARGIN), 560)
+        fit_on_screen(self, QSize(460, 560))
+        self.resize(max(self.width(), inside.sizeHint().width() + SCROLL_BAR_MARGIN), self.height())
 
     def _add(self, grid: QGridLayout, title: str, rows: list[tuple[str, str]]) -> None:
         grid.addWidget(heading(title), grid.rowCount(), 0, 1, 2)

@@ -33,7 +33,7 @@ from s2am_editor.window.widgets.basic import (
     push_button,
     small_button,
 )
-from s2am_editor.window.widgets.layouts import column_of, row_of
+from s2am_editor.window.widgets.layouts import column_of, for_font, row_of
 from s2am_engine.color.adjustments import Sliders
 from s2am_engine.image.rect import Rect
 from s2am_engine.likeness import likeness_note
@@ -144,7 +144,7 @@ class HarmonizePanel(QWidget):
         several = self.tr("{0} photographs").format(count)
         text = self.tr("Match photographs…") if count == 0 else self.photographs[0].name if count == 1 else several
         metrics = self.photographs_button.fontMetrics()
-        elided = metrics.elidedText(text, Qt.TextElideMode.ElideMiddle, PHOTOGRAPHS_WIDTH)
+        elided = metrics.elidedText(text, Qt.TextElideMode.ElideMiddle, for_font(PHOTOGRAPHS_WIDTH))
         self.photographs_button.setText(elided.replace("&", "&&"))
         about = self.tr("Also match the look of up to 20 photographs, such as those of the same series")
         self.photographs_button.setToolTip("\n".join(path.name for path in self.photographs) or about)

@@ -25,6 +25,7 @@ from s2am_editor.document.model import Group
 from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.panels.layer_list import LayerDelegate, LayerModel, LayerView
 from s2am_editor.window.widgets.basic import ChoiceBox
+from s2am_editor.window.widgets.layouts import align_labels
 from s2am_editor.window.widgets.sliders import SliderRow
 
 PASS_THROUGH = "pass through"  # of groups: their layers are mixed with the layers below one by one
@@ -76,13 +77,13 @@ class LayersPanel(QWidget):
         self.blend_modes = self._make_blend_modes()
         label = QLabel(self.tr("Blend mode"))
         label.setBuddy(self.blend_modes)
-        label.setMinimumWidth(76)
         mixing = QHBoxLayout()
         mixing.setSpacing(8)
         mixing.addWidget(label)
         mixing.addWidget(self.blend_modes, 1)
         opacity = SliderSpec("opacity", 0, 1, 1, self.tr("Opacity"), self.tr("How opaque the layer is"))
         self.opacity = SliderRow(opacity)
+        align_labels([label, self.opacity.label])
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)

@@ -18,8 +18,9 @@ from s2am_editor.window.panels.harmonize_panel import HarmonizePanel
 from s2am_editor.window.panels.layers_panel import LayersPanel
 from s2am_editor.window.panels.shadow_panel import ShadowPanel
 from s2am_editor.window.widgets.basic import Section, rule, small_button
+from s2am_editor.window.widgets.layouts import for_font
 
-SIDEBAR_WIDTH = 300
+MIN_SIDEBAR_WIDTH, SIDEBAR_WIDTH, MAX_SIDEBAR_WIDTH = 280, 300, 460  # pixels, for the usual font
 MIN_LAYERS_HEIGHT = 215
 SEVERAL_ROWS = 80  # pixels by which a section grows when it is opened, or when its sliders appear, rather than a note
 LAYOUT_TIME = 50  # milliseconds without a change after which a layout has its final heights
@@ -78,7 +79,7 @@ class Sidebar(QSplitter):
         }
 
     def _lay_out(self) -> None:
-        self._scroll = scroll = QScrollArea()
+        self._scroll = scroll = _ScrollColumn()
         scroll.setObjectName("sidebarScroll")
         scroll.setWidget(self._upper)
         scroll.setWidgetResizable(True)
@@ -90,8 +91,7 @@ class Sidebar(QSplitter):
         self.setStretchFactor(1, 1)
         self.setCollapsible(0, False)
         self.setCollapsible(1, False)
-        self.setMinimumWidth(SIDEBAR_WIDTH - 20)
-        self.setMaximumWidth(460)
+        self.setMaximumWidth(for_font(MAX_SIDEBAR_WIDTH))
 
     @property
     def closed_sections(self) -> list[str]:
@@ -139,7 +139,17 @@ class Sidebar(QSplitter):
 
     def sizeHint(self) -> QSize:
         """Wide enough for all panels."""
-        return QSize(SIDEBAR_WIDTH, 600)
+        return QSize(for_font(SIDEBAR_WIDTH), 600)
+
+
+class _ScrollColumn(QScrollArea):
+    """A column that scrolls vertically, and is never narrower than its content."""
+
+    def minimumSizeHint(self) -> QSize:
+        """The width of the content, and of the scroll bar."""
+        inside, bar = self.widget(), self.verticalScrollBar()
+        needed = (inside.minimumSizeHint().width() if inside else 0) + (bar.sizeHint().width() if bar else 0)
+        return QSize(max(for_font(MIN_SIDEBAR_WIDTH), needed), super().minimumSizeHint().height())
 
 
 def _column_of_sections(sections: Iterable[Section]) -> QWidget:

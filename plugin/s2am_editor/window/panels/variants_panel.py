@@ -10,6 +10,7 @@ from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QScrollArea, QVBoxLayou
 from s2am_editor.document.model import Harmonization
 from s2am_editor.window.panels.harmonize_panel import Variant
 from s2am_editor.window.widgets.basic import heading, muted_label, push_button, small_button
+from s2am_editor.window.widgets.layouts import for_font
 
 PREVIEW_HEIGHT = 190  # pixels of a preview
 
@@ -100,7 +101,7 @@ class VariantsPanel(QWidget):
         scroll.setWidget(inside)
         scroll.setWidgetResizable(True)
         scroll.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setFixedHeight(PREVIEW_HEIGHT + 52)
+        scroll.setFixedHeight(PREVIEW_HEIGHT + for_font(52))
         self.more_button = push_button(self.tr("More"), self.more_wanted.emit)
         self.more_button.setToolTip(self.tr("Try all other models, too"))
         top = QHBoxLayout()
@@ -148,4 +149,4 @@ class VariantsPanel(QWidget):
 
     def sizeHint(self) -> QSize:
         """The height of a preview with its name."""
-        return QSize(400, PREVIEW_HEIGHT + 92)
+        return QSize(400, PREVIEW_HEIGHT + for_font(92))

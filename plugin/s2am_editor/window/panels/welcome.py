@@ -14,8 +14,10 @@ from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.menus import menu_text
 from s2am_editor.window.theme import application_icon, icon
 from s2am_editor.window.widgets.basic import heading, muted_label, primary_button, push_button
+from s2am_editor.window.widgets.layouts import for_font
 
 SHOWN_RECENT = 5
+CARD_SIZE = QSize(224, 132)  # pixels, for the usual font
 
 
 class StepCard(QFrame):
@@ -27,8 +29,8 @@ class StepCard(QFrame):
         """Describe a step."""
         super().__init__()
         self.setObjectName("card")
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
-        self.setFixedSize(224, 132)
+        self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Minimum)
+        self.setMinimumWidth(CARD_SIZE.width() // 2)
         self._icon_name = icon_name
         self._icon = QLabel()
         badge = muted_label(str(number))
@@ -44,6 +46,10 @@ class StepCard(QFrame):
         column.addWidget(muted_label(text))
         column.addStretch()
         self.redraw()
+
+    def sizeHint(self) -> QSize:
+        """The same for all steps."""
+        return QSize(*map(for_font, (CARD_SIZE.width(), CARD_SIZE.height())))
 
     def redraw(self) -> None:
         """Draw the icon in the current colors."""

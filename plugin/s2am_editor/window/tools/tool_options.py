@@ -24,7 +24,16 @@ from s2am_editor.document.frame import Frame
 from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.tools.brush_tool import MAX_BRUSH, StrokeTool
 from s2am_editor.window.tools.move_tool import MoveTool
-from s2am_editor.window.widgets.basic import ElidedHint, NumberBox, heading, muted_label, push_button, small_button
+from s2am_editor.window.widgets.basic import (
+    ElidedHeading,
+    ElidedHint,
+    NumberBox,
+    muted_label,
+    push_button,
+    small_button,
+)
+from s2am_editor.window.widgets.layouts import for_font
+from s2am_editor.window.widgets.overflow import OverflowRow
 from s2am_editor.window.widgets.sliders import Slider
 from s2am_engine.models.model_store import DETECTION_THRESHOLD
 
@@ -70,7 +79,8 @@ class MoveOptions(QWidget):
         field.setSuffix(unit)
         field.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
         field.setKeyboardTracking(False)
-        field.setFixedWidth(80)
+        field.setMinimumWidth(for_font(62))
+        field.setMaximumWidth(for_font(80))
         field.setToolTip(tip)
         field.setAccessibleName(tip)
         field.valueChanged.connect(lambda value: self._change(name, value))
@@ -131,8 +141,8 @@ class BrushOptions(QWidget):
         self._hardness.setAccessibleName(self.tr("Hardness"))
         self._number = QLabel()
         for slider in (self._size, self._hardness):
-            slider.setFixedWidth(130)
-        self._number.setFixedWidth(54)
+            slider.setMaximumWidth(130)
+        self._number.setFixedWidth(for_font(54))
         row = options_row(self, name)
         shown = (QLabel(self.tr("Size")), self._size, self._number, QLabel(self.tr("Hardness")), self._hardness, *more)
         for widget in shown:
@@ -179,6 +189,7 @@ class CutOptions(QWidget):
             self._group.addButton(choice, list(Combination).index(combination))
             row.addWidget(choice)
         row.addWidget(ElidedHint(hint), 1)
+        buttons = []
         for text, tip, signal in (
             (self.tr("Subject"), self.tr("Cut out the subject without marking it"), self.select_subject),
             (self.tr("Detect"), self.tr("Detect the pasted region of a flattened image"), self.detect),
@@ -189,7 +200,8 @@ class CutOptions(QWidget):
             button = push_button(text, signal.emit)
             button.setToolTip(tip)
             button.setProperty("flat", True)
-            row.addWidget(button)
+            buttons.append(button)
+        row.addWidget(OverflowRow(buttons))
 
     def show_combination(self, combination: Combination) -> None:
         """Show the chosen combination."""
@@ -236,7 +248,7 @@ class OptionsBar(QStackedWidget):
         """Start without pages."""
         super().__init__()
         self.setObjectName("optionsBar")
-        self.setFixedHeight(46)
+        self.setFixedHeight(31 + for_font(15))
         self._pages: dict[str, QWidget] = {}
 
     def add(self, name: str, page: QWidget) -> None:
@@ -269,7 +281,7 @@ def options_row(page: QWidget, name: str) -> QHBoxLayout:
     row = QHBoxLayout(page)
     row.setContentsMargins(14, 5, 10, 5)
     row.setSpacing(8)
-    row.addWidget(heading(name))
+    row.addWidget(ElidedHeading(name))
     row.addSpacing(6)
     return row
 

@@ -26,7 +26,7 @@ from PyQt6.QtWidgets import (
 
 from s2am_editor.window.theme import current_colors, icon
 
-_SHORTEST_HINT = 16  # characters
+_SHORTEST_HINT, _SHORTEST_HEADING = 16, 4  # characters
 MAX_SHEET_SCALE = 2  # factor by which a small image is enlarged at most
 _RIGHT, _TOP, _BOTTOM = 10.0, 24.0, 8.0  # margins around the plot; the left one depends on its labels
 _LABEL_GAP = 6.0  # to both sides of a label of the axis
@@ -170,26 +170,40 @@ class Section(QWidget):
 class ElidedHint(QLabel):
     """A muted line, shortened to the room there is, and not shown where that is only a few letters; see its tooltip."""
 
-    def __init__(self, text: str) -> None:
-        """Show a text."""
+    def __init__(self, text: str, shortest: int = _SHORTEST_HINT) -> None:
+        """Show a text, or at least so many letters of it."""
         super().__init__()
-        self._whole = text
+        self._whole, self._shortest = text, shortest
         self.setProperty("role", "muted")
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setToolTip(text)
         self.setAccessibleName(text)
-        self.setMinimumWidth(0)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
 
     def sizeHint(self) -> QSize:
         """Wide enough for the whole text."""
+        self.ensurePolished()
         return QSize(self.fontMetrics().horizontalAdvance(self._whole), super().sizeHint().height())
+
+    def minimumSizeHint(self) -> QSize:
+        """No width at all."""
+        return QSize(0, super().minimumSizeHint().height())
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Show as much of the text as fits."""
         super().resizeEvent(event)
         fits = self.fontMetrics().elidedText(self._whole, Qt.TextElideMode.ElideRight, self.width())
-        self.setText(fits if len(fits) >= min(_SHORTEST_HINT, len(self._whole)) else "")
+        self.setText(fits if len(fits) >= min(self._shortest, len(self._whole)) else "")
+
+
+class ElidedHeading(ElidedHint):
+    """A heading that is shortened where there is no room for all of it."""
+
+    def __init__(self, text: str) -> None:
+        """Show a text."""
+        super().__init__(text, _SHORTEST_HEADING)
+        self.setProperty("role", "heading")
+        self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Preferred)
 
 
 class PathRow(QWidget):

@@ -1,18 +1,53 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Columns, rows and forms of widgets."""
+"""Columns, rows and forms of widgets, and sizes that suit the font and the screen."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TypeVar
 
-from PyQt6.QtWidgets import QBoxLayout, QFormLayout, QHBoxLayout, QLabel, QLayout, QSizePolicy, QVBoxLayout, QWidget
+from PyQt6.QtCore import QSize
+from PyQt6.QtGui import QFontMetrics
+from PyQt6.QtWidgets import (
+    QApplication,
+    QBoxLayout,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLayout,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 _Box = TypeVar("_Box", bound=QBoxLayout)
 DIALOG_MARGINS = (20, 18, 20, 16)  # left, top, right, bottom
+WINDOW_FRAME = QSize(16, 48)  # generous size of the frame and title bar that a system adds to a window
+_USUAL_FONT_HEIGHT = 15.0  # pixels of a line of the usual font, for which sizes are given
 
 Part = QWidget | QLayout | tuple[QWidget, int] | None
 """A widget, alone or with its stretch factor, a layout, or None = empty space that takes the room that is left."""
+
+
+def for_font(pixels: int) -> int:
+    """Return a length in proportion to the application's font, if that is larger than usual."""
+    return round(pixels * max(1.0, QFontMetrics(QApplication.font()).height() / _USUAL_FONT_HEIGHT))
+
+
+def fit_on_screen(window: QWidget, size: QSize) -> None:
+    """Give a window a size that is meant for the usual font, but not more than the screen has."""
+    wanted, screen = QSize(for_font(size.width()), for_font(size.height())), window.screen()
+    window.resize(wanted.boundedTo(screen.availableSize() - WINDOW_FRAME) if screen else wanted)
+
+
+def align_labels(labels: Iterable[QLabel]) -> None:
+    """Give labels below each other one width, so that the fields beside them begin at the same place."""
+    listed = list(labels)
+    for label in listed:
+        label.ensurePolished()
+    widest = max(label.sizeHint().width() for label in listed)
+    for label in listed:
+        label.setMinimumWidth(max(widest, label.minimumWidth()))
 
 
 def column_of(

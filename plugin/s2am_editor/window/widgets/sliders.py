@@ -15,6 +15,7 @@ from s2am_common.sliders import SliderSpec
 from s2am_editor.document.commands import gesture
 from s2am_editor.window.theme import current_colors
 from s2am_editor.window.widgets.basic import FocusedWheel, NumberBox
+from s2am_editor.window.widgets.layouts import align_labels, for_font
 
 HANDLE_RADIUS = 7.5
 GROOVE_HEIGHT = 4.0
@@ -107,9 +108,9 @@ class SliderRow(QWidget):
         self._steps = spec.factor * 10**spec.digits  # of the slider
         self.slider = Slider(*(round(value * self._steps) for value in (spec.low, spec.high, spec.default)))
         self.number = self._make_number()
-        label = self._label = QLabel(spec.label)
+        label = self.label = QLabel(spec.label)
         label.setBuddy(self.slider)
-        label.setMinimumWidth(76)
+        label.setMinimumWidth(for_font(76))
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setHorizontalSpacing(8)
@@ -135,7 +136,7 @@ class SliderRow(QWidget):
         number.setProperty("compact", True)
         number.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
         number.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        number.setFixedWidth(44)
+        number.setFixedWidth(for_font(44))
         number.setKeyboardTracking(False)
         return number
 
@@ -147,17 +148,12 @@ class SliderRow(QWidget):
 
     def hide_label(self) -> None:
         """Hide the name, where a form shows it."""
-        self._label.hide()
+        self.label.hide()
 
     @staticmethod
     def align(rows: Iterable[SliderRow]) -> None:
         """Give the labels of rows below each other one width, so that their sliders begin at the same place."""
-        labels = [row._label for row in rows]
-        for label in labels:
-            label.ensurePolished()
-        widest = max(label.sizeHint().width() for label in labels)
-        for label in labels:
-            label.setMinimumWidth(max(widest, label.minimumWidth()))
+        align_labels(row.label for row in rows)
 
     @property
     def value(self) -> float:
