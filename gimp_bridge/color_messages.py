@@ -150,3 +150,38 @@ class ExportCube(Request[CubeFile]):
     kind = "export-cube"
     color_map: dict[str, Any]
     title: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deviation(Message):
+    """The largest difference that `MeasureDeviation` found, of colors or alpha, in 8-bit levels."""
+
+    kind = "deviation"
+    levels: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasureDeviation(Request[Deviation]):
+    """Measure how far a layer is from the recolored or the unchanged colors of another one, after both were resampled.
+
+    A pixel differs by its distance from the range of those colors among the nine pixels around it, weighted by alpha.
+    Only squares of 2×2 pixels count: single pixels at edges differ because a color map and resampling do not commute.
+
+    before: H+2×W+2×4, RGBA of the other layer, with one more pixel at each side.
+    after: H×W×4, RGBA of the layer.
+    color_map: that of an `AdjustResult`.
+    """
+
+    kind = "measure-deviation"
+    width: int
+    height: int
+    color_map: dict[str, Any]
+    before: bytes
+    after: bytes
+
+    def __post_init__(self) -> None:
+        """Check the sizes."""
+        check_message_size(self.width, self.height)
+        around = (self.width + 2) * (self.height + 2)
+        if len(self.after) != 4 * self.width * self.height or len(self.before) != 4 * around:
+            raise ValueError("pixels must have the size of the image")

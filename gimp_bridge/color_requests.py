@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -14,9 +15,11 @@ from gimp_bridge.color_messages import (
     Adjust,
     AdjustResult,
     CubeFile,
+    Deviation,
     ExportCube,
     Harmonize,
     HarmonizeResponse,
+    MeasureDeviation,
 )
 from gimp_bridge.effective_mask import Plane, effective_mask
 from gimp_bridge.model_cache import ModelCache, ReportText
@@ -173,3 +176,26 @@ def fit_effect(color_map: ColorMap, samples: bytes) -> tuple[Matrix, float]:
     matrix = fit_linear_matrix(colors, target, weights)
     squares = (matrix(colors).clip(0, 1) - target) ** 2
     return matrix, 255 * float(np.sqrt(np.average(squares.mean(axis=1), weights=weights)))
+
+
+def measure_deviation(request: MeasureDeviation) -> Deviation:
+    """Measure how far a layer is from the recolored or the unchanged colors of another one. Raises ColorMapError."""
+    columns, rows = request.width, request.height
+    before = np.frombuffer(request.before, np.uint8).reshape(rows + 2, columns + 2, 4)
+    after = np.frombuffer(request.after, np.uint8).reshape(rows, columns, 4)
+    colors = np.ascontiguousarray(before[..., :3])
+    recolored = ColorMap.from_json(request.color_map)(colors / np.float32(255))
+    recolored = np.rint(255 * recolored.clip(0, 1)).astype(np.uint8)
+    alpha = np.ascontiguousarray(before[1:-1, 1:-1, 3])
+    outside = np.minimum(_outside_of(recolored, after), _outside_of(colors, after))
+    visible = np.rint(outside * (alpha / np.float32(255))).astype(np.uint8)
+    differences = np.maximum(visible, cv2.absdiff(alpha, np.ascontiguousarray(after[..., 3])))
+    return Deviation(levels=int(cv2.erode(differences, np.ones((2, 2), np.uint8)).max()))
+
+
+def _outside_of(colors: NDArray[np.uint8], after: NDArray[np.uint8]) -> Plane:
+    """Return the distances, H×W, of pixels from the range of other colors, H+2×W+2×3, around them, in levels."""
+    square, pixels = np.ones((3, 3), np.uint8), np.ascontiguousarray(after[..., :3])
+    lower, upper = (change(colors, square)[1:-1, 1:-1] for change in (cv2.erode, cv2.dilate))
+    distance = np.maximum(cv2.subtract(lower, pixels), cv2.subtract(pixels, upper))
+    return np.asarray(distance.max(axis=2), np.uint8)

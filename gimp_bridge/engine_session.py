@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from gimp_bridge import protocol
-from gimp_bridge.color_messages import Adjust, ExportCube, Harmonize
-from gimp_bridge.color_requests import HarmonizeJob, adjust_color_map, export_cube
+from gimp_bridge.color_messages import Adjust, ExportCube, Harmonize, MeasureDeviation
+from gimp_bridge.color_requests import HarmonizeJob, adjust_color_map, export_cube, measure_deviation
 from gimp_bridge.color_space import in_color_space, is_identity
 from gimp_bridge.connection import Channel, DisconnectedError, SilenceError
 from gimp_bridge.finish_messages import FinishReach, FinishStrip, MeasureFinish, PlaceWindows
@@ -255,6 +255,7 @@ _COMPUTATIONS: Mapping[type[Message], Callable[[Any], Message]] = {
     protocol.ModelsRequest: lambda _: list_model_infos(),
     Adjust: adjust_color_map,
     ExportCube: export_cube,
+    MeasureDeviation: measure_deviation,
     EstimateShadow: estimate_layer_shadow,
     PlaceWindows: place_windows,
     MeasureFinish: measure_finish,

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args
 
 from s2am_common.errors import S2AMError
 
-PROTOCOL_VERSION = 10
+PROTOCOL_VERSION = 11
 """Version of all messages; client and engine must have the same. The handshake compares it."""
 
 MAX_SIDE = 2048

@@ -7,17 +7,21 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from skimage import data
 
 from gimp_bridge import protocol
-from gimp_bridge.color_messages import MAX_SAMPLES, Adjust
-from gimp_bridge.color_requests import adjust_color_map, fit_effect, sample_colors
+from gimp_bridge.color_messages import MAX_SAMPLES, Adjust, MeasureDeviation
+from gimp_bridge.color_requests import adjust_color_map, fit_effect, measure_deviation, sample_colors
 from gimp_bridge.mask_messages import RefineMask, SelectSubject
 from gimp_bridge.mask_requests import refine_layer_mask, select_layer_subject
 from gimp_bridge.shared_workspace import SharedWorkspace, remove_leftovers
 from gimp_bridge.strip_messages import Strip
 from s2am_common.errors import CancelledError, EngineError, FileError, NothingFoundError
+from s2am_engine.color.apply import apply_color_map
 from s2am_engine.color.fit import fit_linear_matrix
 from s2am_engine.color.map import IDENTITY, Curves, Matrix
 from s2am_engine.image.mask_edges import EdgeSettings, refine_edges
@@ -36,6 +40,37 @@ def test_sample_colors_takes_evenly_spaced_foreground_pixels() -> None:
     np.testing.assert_array_equal(samples[0], [*pixels[50, 0], 1])
     np.testing.assert_array_equal(samples[-1], [*pixels[149, 299], weights[149, 299]])
     assert sample_colors(pixels, np.zeros_like(weights)) == b""
+
+
+def resampled(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def deviation(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> int:
+    around = np.pad(before, ((1, 1), (1, 1), (0, 0)))
+    height, width = after.shape[:2]
+    request = MeasureDeviation(
+        width=width, height=height, color_map=CURVES.to_json(), before=around.tobytes(), after=after.tobytes()
+    )
+    return measure_deviation(request).levels
+
+
+def test_measure_deviation_tells_retouching_from_resampling() -> None:
+    before = np.ascontiguousarray(np.dstack([data.chelsea()[:, :, :3], np.full((300, 451), 255, np.uint8)]))
+    before[:, 200:203, :3] = (0, 90, 255)
+    after = apply_color_map(CURVES, before, np.full(before.shape[:2], 255, np.uint8))
+    after[:, :60] = before[:, :60]  # where the mask was 0
+    assert deviation(before, after) <= 1
+    reduced = resampled(before, (310, 220)), resampled(after, (310, 220))
+    assert deviation(*reduced) <= 3
+    painted = reduced[1].copy()
+    painted[100:103, 150:153, :3] = painted[100:103, 150:153, :3] * 0.9
+    assert deviation(reduced[0], painted) > 5
+    erased = reduced[1].copy()
+    erased[100:103, 150:153, 3] = 200
+    assert deviation(reduced[0], erased) == 55
+    painted[..., 3] = 0
+    assert deviation(np.dstack([reduced[0][..., :3], painted[..., 3]]), painted) == 0
 
 
 def test_fit_effect_weighs_the_samples() -> None:

@@ -5,6 +5,6 @@ from importlib import import_module
 
 from tests.gimp.inside import support
 
-for part in ("results", "retouching", "depths", "shadows", "edges", "finishes"):
+for part in ("results", "retouching", "recognition", "depths", "shadows", "edges", "finishes"):
     import_module(f"tests.gimp.inside.{part}")
 support.finish()

@@ -51,6 +51,7 @@ from harmonize_layer.core.masks import (
     request_refined_mask,
 )
 from harmonize_layer.core.metadata import LayerMetadata
+from harmonize_layer.core.recognition import recognize_changed
 from harmonize_layer.core.settings import HarmonizeSettings
 from harmonize_layer.core.shadows import (
     CastingLayer,
@@ -149,6 +150,8 @@ class HarmonizeRun:
             LayerError: the layers cannot be harmonized.
             S2AMError: the engine failed.
         """
+        if previewed is None:
+            recognize_changed(self.layers, self.engine, self.progress)
         startup = None if previewed else EngineStartup(self.engine)
         composites = [previewed.composite if previewed else self._read(self.layers[0])]
         if startup:
@@ -241,8 +244,8 @@ class HarmonizeRun:
             edges={} if cuts_out else settings.edge_arguments,
         )
         if start.is_own_result and start.metadata:
-            before = start.metadata
-            metadata = replace(metadata, original=before.original, original_digest=before.original_digest)
+            original = start.metadata.original
+            metadata = replace(metadata, original=original, original_digest=start.original_digest)
         if settings.shadow:
             metadata = replace(metadata, shadow=settings.shadow.arguments, shadow_identity=secrets.token_hex(16))
         return metadata

@@ -11,11 +11,10 @@ from harmonize_layer.core.host import Digests, HostImage, HostLayer, Matrix3
 from harmonize_layer.core.layers import area_of, effect_targets, leaves
 from harmonize_layer.core.masks import WindowMask, enlarged_rows
 from harmonize_layer.core.metadata import LayerMetadata, identity_of, save_metadata, set_identity
+from harmonize_layer.core.names import harmonized_name
 from harmonize_layer.core.settings import HarmonizeSettings
 from harmonize_layer.core.shadows import insert_shadow
 from harmonize_layer.core.starting_point import StartingPoint
-
-_SUFFIX = " harmonized"
 
 
 @dataclass(frozen=True)
@@ -87,11 +86,6 @@ def _insert_above(image: HostImage, finished: FinishedLayer, *, hide_original: b
     if hide_original:
         layer.set_visible(False)
     return new
-
-
-def harmonized_name(name: str) -> str:
-    """Return the name of the new layer that is made from a layer with a name."""
-    return f"{name.removesuffix(_SUFFIX)}{_SUFFIX}"
 
 
 def _replace_pixels(image: HostImage, finished: FinishedLayer) -> None:

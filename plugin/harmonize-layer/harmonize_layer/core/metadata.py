@@ -103,16 +103,27 @@ class EarlierShadow:
     is_unchanged: bool
 
 
-def earlier_shadows(image: HostImage, metadata: LayerMetadata) -> tuple[EarlierShadow, ...]:
-    """Return the layers in an image of the shadow that a harmonized layer got: none, one or several."""
-    if not metadata.shadow_identity:
+def earlier_shadows(image: HostImage, layer: HostLayer, metadata: LayerMetadata) -> tuple[EarlierShadow, ...]:
+    """Return the layers in an image of the shadow that a harmonized layer got: none, one or several.
+
+    Copies of the layer have the same metadata: a shadow belongs to the next one above it.
+    """
+    wanted = metadata.shadow_identity
+    if not wanted:
         return ()
-    shadows = []
-    for layer in every_layer(image):
-        identity, _, digest = (layer.parasite(SHADOW_PARASITE) or b"").decode("ascii", "replace").partition(" ")
-        if identity == metadata.shadow_identity:
-            shadows.append(EarlierShadow(layer, layer.digest() == digest))
-    return tuple(shadows)
+    owners: list[int] = []
+    shadows: list[tuple[int, HostLayer, str]] = []
+    for other in every_layer(image):
+        identity, _, digest = (other.parasite(SHADOW_PARASITE) or b"").decode("ascii", "replace").partition(" ")
+        if identity == wanted:
+            shadows.append((len(owners), other, digest))
+        elif (found := load_metadata(other)) and found.shadow_identity == wanted:
+            owners.append(other.id)
+    return tuple(
+        EarlierShadow(shadow, shadow.digest() == digest)
+        for above, shadow, digest in shadows
+        if owners[max(above - 1, 0)] == layer.id
+    )
 
 
 def mark_shadow(layer: HostLayer, identity: str) -> None:

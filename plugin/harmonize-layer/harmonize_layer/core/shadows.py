@@ -18,13 +18,12 @@ from harmonize_layer.core.geometry import PixelArea, Window, crop_plane
 from harmonize_layer.core.host import HostImage, HostLayer
 from harmonize_layer.core.layers import area_of
 from harmonize_layer.core.metadata import LayerMetadata, mark_shadow
+from harmonize_layer.core.names import shadow_name
 from harmonize_layer.core.rendering import with_alpha
 from harmonize_layer.core.settings import ShadowSettings
 from harmonize_layer.core.shadow_places import shadow_places
 from harmonize_layer.core.starting_point import StartingPoint
 from s2am_common.shadow_sliders import SHADOW_SLIDERS
-
-_SUFFIX = " shadow"
 
 
 @dataclass(frozen=True)
@@ -195,7 +194,7 @@ def insert_shadow(
             earlier.layer.set_visible(False)
     if shadow is None:
         return
-    name = f"{(start.original or layer).name}{_SUFFIX}"
+    name = shadow_name((start.original or layer).name)
     for place in shadow_places(layer, start, area_of(shadow)):
         new = image.insert_copy(shadow, place, name, below=True)
         new.multiply()

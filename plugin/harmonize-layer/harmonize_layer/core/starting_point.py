@@ -5,10 +5,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harmonize_layer.core.host import HostImage, HostLayer
+from harmonize_layer.core.host import Digests, HostImage, HostLayer
 from harmonize_layer.core.layers import every_layer
 from harmonize_layer.core.metadata import EarlierShadow, LayerMetadata, earlier_shadows, identity_of, load_metadata
 from harmonize_layer.core.settings import HarmonizeSettings
+
+recognized: set[Digests] = set()
+"""Digests of originals and layers that `recognition` has found to be changed alike."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,7 @@ class StartingPoint:
     is_own_result: it is a new layer of an earlier run, with the pixels that the run left. A new result replaces them,
         as its original is still there.
     keeps_own_effects: the plug-in's own effects are part of the pixels, and stay.
+    original_digest: of the original's pixels; "" unless it is an own result.
     shadows: the layers of its shadow, which are no part of its background.
     """
 
@@ -27,34 +31,44 @@ class StartingPoint:
     original: HostLayer | None = None
     is_own_result: bool = False
     keeps_own_effects: bool = False
+    original_digest: str = ""
     shadows: tuple[EarlierShadow, ...] = ()
 
 
 def find_starting_point(image: HostImage, layer: HostLayer, settings: HarmonizeSettings) -> StartingPoint:
     """Return the starting point of harmonizing a layer.
 
-    It is the original of an earlier run if both layers still have the pixels that the run left. Otherwise, and within a
-    selection, it is what the layer shows now, so that nothing painted since is lost.
+    It is the original of an earlier run if both layers still have the pixels that the run left, or were changed alike
+    since (see `recognition`). Otherwise, and within a selection, it is what the layer shows now, so that nothing
+    painted since is lost.
     """
     metadata = load_metadata(layer)
     if metadata is None:
         return StartingPoint()
-    original, shadows = _find_original(layer, metadata), earlier_shadows(image, metadata)
-    if image.selection is not None and settings.reference != "selection":
-        return StartingPoint(metadata, None, original is not None, keeps_own_effects=True, shadows=shadows)
-    return StartingPoint(metadata, original, original is not None, shadows=shadows)
+    shadows = earlier_shadows(image, layer, metadata)
+    original, digest = _find_original(layer, metadata) or (None, "")
+    is_own, within_selection = original is not None, image.selection is not None and settings.reference != "selection"
+    if within_selection:
+        return StartingPoint(metadata, None, is_own, True, digest, shadows)
+    return StartingPoint(metadata, original, is_own, False, digest, shadows)
 
 
-def _find_original(layer: HostLayer, metadata: LayerMetadata) -> HostLayer | None:
-    """Return the layer that a new layer was made from, if neither has been changed since."""
-    if not metadata.original:
+def original_candidates(layer: HostLayer, metadata: LayerMetadata) -> list[HostLayer]:
+    """Return the layers that a new layer may have been made from: that layer and copies of it, first those below."""
+    layers = list(every_layer(layer.image))
+    place = [other.id for other in layers].index(layer.id)
+    others = [*layers[place + 1 :], *layers[:place]]
+    return [other for other in others if identity_of(other) == metadata.original] if metadata.original else []
+
+
+def _find_original(layer: HostLayer, metadata: LayerMetadata) -> tuple[HostLayer, str] | None:
+    """Return the layer that a new layer was made from, and its digest, if neither has been changed since."""
+    candidates = original_candidates(layer, metadata)
+    if not candidates:
         return None
-    candidates = [candidate for candidate in every_layer(layer.image) if identity_of(candidate) == metadata.original]
-    if not candidates or layer.digest() != metadata.digest:
-        return None
-    originals = (
-        candidate
-        for candidate in candidates
-        if candidate.id != layer.id and candidate.digest() == metadata.original_digest
-    )
-    return next(originals, None)
+    own = layer.digest()
+    for candidate in candidates:
+        pair = Digests(candidate.digest(), own)
+        if pair == Digests(metadata.original_digest, metadata.digest) or pair in recognized:
+            return candidate, pair.read
+    return None

@@ -18,6 +18,7 @@ from harmonize_layer.core.batch import HarmonizeBatch
 from harmonize_layer.core.host import HostLayer
 from harmonize_layer.core.layers import find_layers
 from harmonize_layer.core.messages import LayerError, error_message, gone, is_fault, nothing_to_restore
+from harmonize_layer.core.recognition import recognize_changed
 from harmonize_layer.core.restoring import restore_effects
 from harmonize_layer.gimp.arguments import add_arguments, read_arguments
 from harmonize_layer.gimp.copies import delete_stray_copies
@@ -146,6 +147,7 @@ def _harmonize(
     previewed = None
     try:
         if run_mode == Gimp.RunMode.INTERACTIVE:
+            recognize_changed(layers, engine, lambda _: None)
             from harmonize_layer.gimp.dialog import HarmonizeDialog  # GTK needs a display
 
             dialog = HarmonizeDialog(procedure, config, image, layers, engine)

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Harmonized layers that were changed since together with their originals."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.plugin.conftest import pixels_of
+from tests.plugin.fake_images import Image
+from tests.plugin.harmonize_runs import harmonize
+from tests.plugin.local_engine import LocalEngine
+
+
+@pytest.mark.parametrize("painted", [False, True])
+def test_layers_that_were_changed_alike_are_recognized_unless_painted(
+    image: Image, engine: LocalEngine, painted: bool
+) -> None:
+    harmonize(image, engine, image.layers[0])
+    if painted:
+        image.layers[0].buffer.values[10:14, 10:14, :3] = 0
+    for layer in image.layers[:2]:
+        layer.buffer.values = np.ascontiguousarray(layer.buffer.values[:, ::-1])
+    original, before = pixels_of(image.layers[1]), pixels_of(image.layers[0])
+    harmonize(image, engine, image.layers[0], sliders={"strength": 0.0})
+    found = [layer.name for layer in image.layers]
+    expected = ["pasted harmonized", "pasted", "background"]
+    assert found == (["pasted harmonized", *expected] if painted else expected)
+    np.testing.assert_array_equal(pixels_of(image.layers[0]), before if painted else original)
