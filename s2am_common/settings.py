@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from s2am_common.atomic import atomic_write, ensure_folder
 from s2am_common.paths import user_paths
 
 SECTION = "s2am"
@@ -92,6 +93,17 @@ def read_section(path: Path) -> dict[str, str]:
         logger.warning("%s is ignored: %s", path, error)
         return {}
     return dict(parser[SECTION]) if SECTION in parser else {}
+
+
+def save_section(path: Path, texts: Mapping[str, str]) -> None:
+    """Write a settings file: these texts by name, and the other settings as comments with their defaults.
+
+    Raises:
+        FileError: the file cannot be written; an existing one stays unchanged.
+    """
+    ensure_folder(path.parent)
+    with atomic_write(path) as file:
+        file.write(settings_text(texts).encode())
 
 
 def parse_setting(name: str, text: str) -> str | int | float:

@@ -113,8 +113,11 @@ def model_line(name: str, size: str, origin: str, description: str) -> str:
 
 def run_rename_model(options: argparse.Namespace) -> int:
     """Run `s2am models rename`."""
+    before = model_store.default_model()
     name = model_files.rename_model(options.old, options.new).card.name
-    return print_result(options, f"“{options.old}” was renamed to “{name}”.", {"renamed": options.old, "name": name})
+    default = DefaultModel(before)
+    sentence = f"“{options.old}” was renamed to “{name}”.{default.sentence}"
+    return print_result(options, sentence, {"renamed": options.old, "name": name} | default.to_json())
 
 
 def run_export_model(options: argparse.Namespace) -> int:
@@ -150,13 +153,38 @@ def run_install_model(options: argparse.Namespace) -> int:
 
 def run_delete_model(options: argparse.Namespace) -> int:
     """Run `s2am models delete`."""
-    name: str = options.name
+    name, before = str(options.name), model_store.default_model()
     if name in downloads.DOWNLOADS and name not in model_store.find_cards():
         downloads.delete_download(downloads.DOWNLOADS[name])
         return print_result(options, f"“{name}” was deleted.", {"deleted": name, "restorable": False})
     kept = deleted_models.delete_restorably(name)
     undo = f" “s2am models restore {name}” undoes this for {deleted_models.KEPT_DAYS} days." if kept else ""
-    return print_result(options, f"“{name}” was deleted.{undo}", {"deleted": name, "restorable": kept})
+    default = DefaultModel(before)
+    summary = {"deleted": name, "restorable": kept} | default.to_json()
+    return print_result(options, f"“{name}” was deleted.{undo}{default.sentence}", summary)
+
+
+class DefaultModel:
+    """The model of the settings after a model was renamed or deleted, for the command's report.
+
+    Attributes:
+        name: the model's.
+        changed: True if it was another one before.
+    """
+
+    def __init__(self, before: str) -> None:
+        """Read the settings; `before`: the model of the settings before."""
+        self.name = model_store.default_model()
+        self.changed = self.name != before
+
+    @property
+    def sentence(self) -> str:
+        """A further sentence of the report; empty if nothing changed."""
+        return f" The default model is now “{self.name}”." if self.changed else ""
+
+    def to_json(self) -> dict[str, str | bool]:
+        """Return the facts as JSON values."""
+        return {"default": self.name, "default_changed": self.changed}
 
 
 def run_restore_model(options: argparse.Namespace) -> int:

@@ -7,8 +7,7 @@ import argparse
 import dataclasses
 
 from s2am_common import settings as user_settings
-from s2am_common.atomic import atomic_write, ensure_folder
-from s2am_common.settings import Settings, load_settings, parse_setting, read_section, settings_text, variable_of
+from s2am_common.settings import Settings, load_settings, parse_setting, read_section, save_section, variable_of
 from s2am_engine.cli.terminal import CommandSpec, UsageError, json_text
 from s2am_engine.inference.devices import choose_device
 from s2am_engine.models.model_store import check_recolors, find_model
@@ -62,9 +61,7 @@ def change_settings(changes: list[str]) -> None:
         if name == "device":
             choose_device(text)
         values[name] = text
-    ensure_folder(path.parent)
-    with atomic_write(path) as file:
-        file.write(settings_text(values).encode())
+    save_section(path, values)
 
 
 SETTINGS_COMMANDS = (

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from s2am_common import settings as user_settings
 from s2am_common.archives import open_archive
 from s2am_common.atomic import atomic_write, ensure_folder, output_exists
 from s2am_common.errors import FileError, ModelError, ModelNotFoundError
@@ -155,7 +156,7 @@ def add_model(card: Card, weights: bytes, *, replace: bool = False, style_sheet:
 
 
 def rename_model(old: str, new: str) -> Model:
-    """Rename a personal model; if that fails, it keeps the old name.
+    """Rename a personal model, also in the setting `model`; if that fails, it keeps the old name.
 
     Raises:
         ModelError: no such model, a bundled or a damaged one; or the new name is taken or invalid.
@@ -170,11 +171,14 @@ def rename_model(old: str, new: str) -> Model:
     except FileError:
         _remove(renamed.weights.with_suffix(".json"))
         raise
+    _replace_in_settings(old, renamed.card.name)
     return renamed
 
 
 def delete_model(name: str) -> None:
     """Delete a personal model, damaged or not, for good; see also `deleted_models`.
+
+    If the setting `model` names it, the setting is removed from the file, so that the recommended model is the default.
 
     Raises:
         ModelError: no such model, or a bundled one.
@@ -182,6 +186,20 @@ def delete_model(name: str) -> None:
     """
     _remove(find_personal_card(name))
     logger.info("deleted model “%s”", name)
+    _replace_in_settings(name, "")
+
+
+def _replace_in_settings(old: str, new: str) -> None:
+    """Replace a name in the setting `model`, unless there is still a model of this name; "" = remove the setting."""
+    path = user_settings.settings_path()
+    texts = user_settings.read_section(path)
+    name = model_store.composed(old)
+    if model_store.composed(texts.get("model", "")) != name or name in model_store.find_cards():
+        return
+    try:
+        user_settings.save_section(path, {key: text for key, text in (texts | {"model": new}).items() if text})
+    except FileError as error:
+        logger.warning("The setting “model” still names “%s”: %s", old, error)
 
 
 def find_personal_card(name: str) -> Path:

@@ -9,12 +9,15 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from s2am_common import settings
+from s2am_common.errors import FileError
 from s2am_engine.image.io import load_image
 from s2am_engine.models import model_store
 from s2am_engine.networks import registry
@@ -128,11 +131,12 @@ def test_models_exports_imports_renames_and_deletes(
 @pytest.mark.parametrize("place", [1, 5])
 def test_models_actions_print_json(folder: Path, capsys: pytest.CaptureFixture[str], place: int) -> None:
     file = str(folder / "mine.s2am")
+    unchanged = {"default": model_store.DEFAULT_MODEL, "default_changed": False}
     for arguments, facts in (
         (["export", "concord", folder / "mine"], {"exported": "concord", "file": file}),
         (["import", file, "--name", "mine"], {"imported": "mine", "file": file}),
-        (["rename", "mine", "yours"], {"renamed": "mine", "name": "yours"}),
-        (["delete", "yours"], {"deleted": "yours", "restorable": True}),
+        (["rename", "mine", "yours"], {"renamed": "mine", "name": "yours"} | unchanged),
+        (["delete", "yours"], {"deleted": "yours", "restorable": True} | unchanged),
         (["restore", "yours"], {"restored": "yours"}),
     ):
         call = ["models", *arguments]
@@ -330,3 +334,41 @@ def test_models_actions_say_that_there_are_no_personal_models(capsys: pytest.Cap
     assert run(capsys, "models", *call.split()) == (
         1, "", "error: There is no model “nobody” to rename or delete: you have no personal models.\n"
     )  # fmt: skip
+
+
+def test_renaming_and_deleting_the_model_of_the_settings_changes_the_setting(
+    no_personal_models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_fake_model(no_personal_models, "mine", "concord")
+    assert run(capsys, "settings", "model=mine", "threads=2")[0] == 0
+    sentence = "“mine” was renamed to “yours”. The default model is now “yours”.\n"
+    assert run(capsys, "models", "rename", "mine", "yours") == (0, sentence, "")
+    assert (settings.load_settings().model, settings.load_settings().threads) == ("yours", 2)
+    done = json.loads(run(capsys, "models", "delete", "yours", "--json")[1])
+    assert (done["default"], done["default_changed"]) == (model_store.DEFAULT_MODEL, True)
+    assert (settings.load_settings().model, settings.load_settings().threads) == ("", 2)
+
+
+def test_renaming_and_deleting_another_model_leaves_the_setting(
+    no_personal_models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_fake_model(no_personal_models, "mine", "concord")
+    run(capsys, "settings", "model=fmm")
+    for action in (["rename", "mine", "yours"], ["delete", "yours"]):
+        assert "default" not in run(capsys, "models", *action)[1]
+        assert settings.load_settings().model == "fmm"
+
+
+def test_a_setting_that_cannot_be_written_leaves_a_note(
+    no_personal_models: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_fake_model(no_personal_models, "mine", "concord")
+    run(capsys, "settings", "model=mine")
+
+    def refuse(path: Path, texts: Mapping[str, str]) -> None:
+        raise FileError(f"{path} cannot be written: check the disk.")
+
+    monkeypatch.setattr(settings, "save_section", refuse)
+    code, _, err = run(capsys, "models", "delete", "mine")
+    assert (code, model_store.find_cards().get("mine")) == (0, None)
+    assert err.startswith("note: The setting “model” still names “mine”: ")
