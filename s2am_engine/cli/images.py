@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from s2am_common.errors import ImageError, MaskError
 from s2am_common.image_formats import IMAGE_FORMATS, WRITABLE_SUFFIXES
-from s2am_common.path_checks import file_exists, is_folder
-from s2am_engine.batch import BatchEvent, BatchItem, plan_batch, run_batch
+from s2am_common.path_checks import file_exists
+from s2am_engine.batch import BatchItem, plan_batch
+from s2am_engine.cli.batches import Sources, add_images, batch_sources, run_on_images
 from s2am_engine.cli.mask_options import add_edge_sliders, add_invert_mask, add_mask_meaning, given_edges, mask_meaning
-from s2am_engine.cli.outputs import ask_to_replace, check_named_output, choose_output
+from s2am_engine.cli.outputs import check_named_output, choose_output
 from s2am_engine.cli.terminal import (
     CommandSpec,
     UsageError,
@@ -24,14 +25,11 @@ from s2am_engine.cli.terminal import (
     add_finish,
     add_shadow_sliders,
     add_sliders,
-    fail,
     given_finish,
     given_shadow,
     given_sliders,
     json_text,
     position,
-    progress_bar,
-    sentence_of,
     status_line,
 )
 from s2am_engine.color.adjustments import Sliders
@@ -73,19 +71,20 @@ FURTHER_OUTPUTS = {"--save-map": MAP_SUFFIXES, "--save-mask": MASK_SUFFIXES, "--
 
 FoundT = TypeVar("FoundT", "Detection", "SubjectResult")
 
-FOLDER_MASKS = "--masks DIR, --auto-mask or --mask subject"
+BATCH_MASKS = "--masks DIR, --auto-mask or --mask subject"
 
 
 def add_harmonize_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `s2am harmonize`."""
     formats = ", ".join(info.name for info in IMAGE_FORMATS)
-    about = f"an image ({formats}), a cutout layer, or a folder"
-    parser.add_argument("composite", type=Path, metavar="COMPOSITE", help=about)
+    add_images(parser, "COMPOSITE", f"an image ({formats}) or a cutout layer; several images, or a folder")
     source = parser.add_mutually_exclusive_group()
     about = "white = foreground, or “subject” for the subject of the photograph (default: the image's alpha)"
     source.add_argument("--mask", type=Path, metavar="MASK", help=about)
     source.add_argument("--auto-mask", action="store_true", help="detect the foreground of a flattened composite")
-    source.add_argument("--masks", type=Path, metavar="DIR", help="for a folder: masks named as the composites")
+    source.add_argument(
+        "--masks", type=Path, metavar="DIR", help="for a folder or several images: masks with their names"
+    )
     about = "image to paste the layer on; the layer's mask is --mask, or else its alpha"
     parser.add_argument("--background", type=Path, help=about)
     add_mask_meaning(parser)
@@ -119,18 +118,18 @@ def run_harmonize(options: argparse.Namespace) -> int:
     check_combinations(options)
     files = file_harmonizer(options)
     mask = None if files.subject else options.mask
-    if is_folder(options.composite) or options.masks:
+    if sources := batch_sources(options, alone=bool(options.masks)):
         if mask or options.background or options.save_map or options.save_mask:
-            raise UsageError(
-                f"a folder needs {FOLDER_MASKS}; not a single mask, --background, --save-map or --save-mask"
-            )
-        if not ((options.masks or options.auto_mask or files.subject) and options.output):
-            raise UsageError(f"a folder needs {FOLDER_MASKS}, and -o DIR")
-        return harmonize_folder(options, files)
-    output = choose_outputs(options, [path for path in (options.composite, mask, options.background) if path])
+            others = "not a single mask, --background, --save-map or --save-mask"
+            raise UsageError(f"a folder or several images need {BATCH_MASKS}; {others}")
+        if not (options.masks or options.auto_mask or files.subject):
+            raise UsageError(f"a folder or several images need {BATCH_MASKS}")
+        return harmonize_batch(options, sources, files)
+    composite: Path = options.images[0]
+    output = choose_outputs(options, composite, [path for path in (composite, mask, options.background) if path])
     with status_line() as status:
         job = FileJob(
-            options.composite,
+            composite,
             output,
             mask,
             options.background,
@@ -180,14 +179,14 @@ def file_harmonizer(options: argparse.Namespace) -> FileHarmonizer:
     )
 
 
-def choose_outputs(options: argparse.Namespace, inputs: Sequence[Path]) -> Path:
+def choose_outputs(options: argparse.Namespace, composite: Path, inputs: Sequence[Path]) -> Path:
     """Return the file of the result, after checking all files to write; see `choose_output`.
 
     Raises:
         UsageError: two options name the same file.
         FileError: a file cannot be written, or is to be kept.
     """
-    default = default_output(options.background or options.composite, options.composite.stem)
+    default = default_output(options.background or composite, composite.stem)
     output = choose_output(options.output, default, inputs=inputs, suffixes=WRITABLE_SUFFIXES)
     taken = {output.resolve(): "-o"}
     for option, suffixes in FURTHER_OUTPUTS.items():
@@ -205,8 +204,8 @@ def described(files: FileHarmonizer, result: FileResult) -> dict[str, Any]:
     return describe_result(files, result) | {"harmony": files.harmony_scores(result)}
 
 
-def harmonize_folder(options: argparse.Namespace, files: FileHarmonizer) -> int:
-    """Harmonize a folder; the exit code is 1 if no image was harmonized."""
+def harmonize_batch(options: argparse.Namespace, sources: Sources, files: FileHarmonizer) -> int:
+    """Harmonize a folder or several images; the exit code is 1 if no image was harmonized."""
 
     def process(item: BatchItem) -> dict[str, Any]:
         mask = find_mask_file(item.source, options.masks) if options.masks else None
@@ -215,54 +214,12 @@ def harmonize_folder(options: argparse.Namespace, files: FileHarmonizer) -> int:
 
     with status_line() as status:
         files.load(status)
-    return run_on_folder(
-        options, plan_batch(options.composite, options.output, options.masks), process, "images harmonized"
-    )
-
-
-def run_on_folder(
-    options: argparse.Namespace,
-    items: Sequence[BatchItem],
-    process: Callable[[BatchItem], dict[str, Any]],
-    done: str,
-) -> int:
-    """Process the images of a folder, and print a report.
-
-    Args:
-        options: with `output`, the folder of the results, and `json`.
-        items: see `plan_batch`.
-        process: writes the result of an image, and returns its description.
-        done: the results, for the report, such as “images harmonized”.
-
-    Returns:
-        The exit code, which is 1 if it worked for no image.
-    """
-    results: list[dict[str, Any]] = []
-    ask_to_replace([item.output for item in items if item.problem is None])
-    with progress_bar("image") as progress:
-
-        def report(event: BatchEvent[dict[str, Any]]) -> None:
-            if event.kind == "started":
-                return
-            if event.error:
-                sentence = sentence_of(event.error)
-                fail(sentence)
-                results.append({"input": str(event.item.source), "error": sentence, "code": event.error.code})
-            elif event.result is not None:
-                results.append(event.result)
-            progress(event.index + 1, event.total)
-
-        failed = run_batch(items, process, report)
-    if options.json:
-        print(json_text({"results": results}))
-    else:
-        print(f"{len(items) - failed} of {len(items)} {done} into {options.output}")
-    return 1 if failed == len(items) else 0
+    return run_on_images(options, plan_batch(sources, options.output, options.masks), process, "images harmonized")
 
 
 def add_detect_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `s2am detect`."""
-    parser.add_argument("composite", type=Path, metavar="COMPOSITE", help="an image, or a folder")
+    add_images(parser, "COMPOSITE", "an image; several, or a folder")
     about = "output file or folder (default: COMPOSITE-mask.png, or a free name, next to the composite)"
     parser.add_argument("-o", "--output", type=Path, metavar="MASK", help=about)
     about = "write the likeliest region also if the model considers the image not to be a composite"
@@ -283,10 +240,10 @@ def run_detect(options: argparse.Namespace) -> int:
     def detect(image: ImageData) -> tuple[Detection, str]:
         return detector().detect(image, likeliest=options.likeliest), detector().name
 
-    source: Path = options.composite
+    source: Path = options.images[0]
     writer = MaskWriter(options, "detecting the foreground", detector, detect)
-    if is_folder(source):
-        return write_masks_of_folder(writer, source, "masks written")
+    if sources := batch_sources(options):
+        return write_masks_of_batch(writer, sources, "masks written")
     output = choose_output(options.output, default_mask_output(source), inputs=[source], suffixes=WRITABLE_SUFFIXES)
     return write_mask_of_file(writer, source, output)
 
@@ -335,23 +292,16 @@ def write_mask_of_file(writer: MaskWriter[Any], source: Path, output: Path) -> i
     return 0
 
 
-def write_masks_of_folder(writer: MaskWriter[Any], folder: Path, done: str) -> int:
-    """Find a region in each image of a folder; see `run_on_folder`.
-
-    Raises:
-        UsageError: there is no folder for the results.
-    """
-    options = writer.options
-    if not options.output:
-        raise UsageError("a folder needs -o DIR")
+def write_masks_of_batch(writer: MaskWriter[Any], sources: Sources, done: str) -> int:
+    """Find a region in each image of a batch; see `run_on_images`."""
     writer.load()  # an error concerns all images
-    items = plan_batch(folder, options.output)
-    return run_on_folder(options, items, lambda item: writer.write(item.source, item.output), done)
+    items = plan_batch(sources, writer.options.output)
+    return run_on_images(writer.options, items, lambda item: writer.write(item.source, item.output), done)
 
 
 def add_cutout_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `s2am cutout`."""
-    parser.add_argument("photo", type=Path, metavar="PHOTO", help="an image, or a folder")
+    add_images(parser, "PHOTO", "an image; several, or a folder")
     about = (
         "output file or folder (default: PHOTO-cutout, as PNG or in the format of a TIFF or WebP file, or "
         "PHOTO-mask.png, or a free name, next to the photograph)"
@@ -379,10 +329,10 @@ def run_cutout(options: argparse.Namespace) -> int:
         selected = selector().select(image, likeliest=options.likeliest)
         return selected, selected.model
 
-    source: Path = options.photo
+    source: Path = options.images[0]
     writer = MaskWriter(options, "selecting the subject", selector, select, cutout=not options.mask_only)
-    if is_folder(source):
-        return write_masks_of_folder(writer, source, "masks written" if options.mask_only else "images cut out")
+    if sources := batch_sources(options):
+        return write_masks_of_batch(writer, sources, "masks written" if options.mask_only else "images cut out")
     default = default_mask_output(source) if options.mask_only else default_output(source, source.stem, "-cutout")
     suffixes = WRITABLE_SUFFIXES if options.mask_only else ALPHA_SUFFIXES
     return write_mask_of_file(
@@ -438,7 +388,7 @@ def run_training_benchmark(options: argparse.Namespace, status: Callable[[str], 
 IMAGE_COMMANDS = (
     CommandSpec(
         "harmonize",
-        "Recolor the foreground of a composite, of a layer on a background, or of a folder of composites.",
+        "Recolor the foreground of a composite, of a layer on a background, or of several composites.",
         add_harmonize_arguments,
         run_harmonize,
     ),

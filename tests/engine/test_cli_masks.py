@@ -109,7 +109,7 @@ def test_edges_need_a_mask(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
         (["--mask", "mask.png", "--save-mask", "out.png"], 2, "name the same file"),
         (["--mask", "mask.png", "--save-mask", "mask.jpg"], 1, "must end in one of .png"),
         (["--mask", "mask.png", "--save-mask", "mask.png"], 1, "would replace mask.png"),
-        (["--masks", ".", "--save-mask", "saved.png"], 2, "--save-mask"),
+        (["--masks", "."], 2, "not the image out.png"),
     ],
 )
 def test_mask_options_that_cannot_be_used(
