@@ -49,8 +49,12 @@ class SliderSpec:
         return 100 if self.unit == "%" else 1
 
     def check(self, value: float) -> float:
-        """Return the value. Raises ValueError, naming the slider and its range, if it lies outside (or is NaN)."""
-        if not self.low <= value <= self.high:
+        """Return the value. Raises ValueError, naming the slider and its range, unless it is a number in the range."""
+        try:
+            fits = bool(self.low <= value <= self.high)
+        except (TypeError, ValueError):  # a text, None, an array …
+            fits = False
+        if not fits:
             raise ValueError(f"{self.name} must be from {self.low:g} to {self.high:g}, not {value}")
         return value
 

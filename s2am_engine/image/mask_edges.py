@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from s2am_common.edge_sliders import EDGE_SLIDERS
+from s2am_common.sliders import check_sliders
 from s2am_engine.image.arrays import to_depth, to_unit
 from s2am_engine.image.matting import MATTING_HALO, matte_edges
 from s2am_engine.types import Floats, FractionCallback, Mask, Pixels
@@ -34,29 +35,24 @@ class EdgeSettings:
     feather: width on both sides of the edge over which the mask fades.
     harden: 0 = unchanged, 1 = a hard edge.
 
-    Raises:
-        ValueError: a value is negative (except `grow`), not finite, or above 1 (`harden`).
+    Ranges and defaults are those of `s2am_common.edge_sliders.EDGE_SLIDERS`. Raises ValueError, naming the slider and
+    its range, for a value outside.
     """
 
-    refine_edges: float = 0.0
-    smooth: float = 0.0
-    grow: float = 0.0
-    feather: float = 0.0
-    harden: float = 0.0
+    refine_edges: float = EDGE_SLIDERS["refine_edges"].default
+    smooth: float = EDGE_SLIDERS["smooth"].default
+    grow: float = EDGE_SLIDERS["grow"].default
+    feather: float = EDGE_SLIDERS["feather"].default
+    harden: float = EDGE_SLIDERS["harden"].default
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        lengths = self.smooth, self.feather, abs(self.grow)
-        valid = all(0 <= length < np.inf for length in lengths) and 0 <= self.harden <= 1
-        if not (valid and (0 <= self.refine_edges < np.inf or self.refine_edges == AUTOMATIC)):
-            raise ValueError(f"{self} has a value out of range")
+        _check(vars(self))
 
     @classmethod
     def from_values(cls, values: Mapping[str, float]) -> EdgeSettings:
         """Create settings from values by slider name. Raises ValueError for an unknown name or a value out of range."""
-        unknown = set(values) - {each.name for each in fields(cls)}
-        if unknown:
-            raise ValueError(f"there is no setting “{min(unknown)}”; they are {', '.join(EDGE_SLIDERS)}")
+        _check(values)
         return cls(**values)
 
     @property
@@ -69,6 +65,11 @@ class EdgeSettings:
         """Pixels beyond the mask that can change, or on which the change depends."""
         matting = MATTING_HALO * max(0.0, self.refine_edges)
         return int(matting + 3 * self.smooth + max(0.0, self.grow) + 2 * self.feather) + 2
+
+
+def _check(values: Mapping[str, float]) -> None:
+    numbers = {name: value for name, value in values.items() if (name, value) != ("refine_edges", AUTOMATIC)}
+    check_sliders(numbers, EDGE_SLIDERS)
 
 
 def matting_radius(height: int, width: int) -> int:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,8 +40,8 @@ def test_sliders_have_the_fields_and_defaults_of_the_table() -> None:
 
 
 @pytest.mark.parametrize("spec", SLIDERS.values(), ids=list(SLIDERS))
-@pytest.mark.parametrize("value", [-1.01, 1.01, float("nan"), float("inf")])
-def test_sliders_refuse_value_out_of_range(spec: SliderSpec, value: float) -> None:
+@pytest.mark.parametrize("value", [-1.01, 1.01, float("nan"), float("inf"), "half", None])
+def test_sliders_refuse_value_out_of_range(spec: SliderSpec, value: Any) -> None:
     with pytest.raises(ValueError, match=f"{spec.name} must be from {spec.low:g} to 1, not {value}"):
         Sliders(**{spec.name: value})
     with pytest.raises(ValueError, match=f"{spec.name} must be from {spec.low:g} to 1"):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from skimage import data
 
 from s2am_common.edge_sliders import EDGE_SLIDERS
+from s2am_common.sliders import SliderSpec
 from s2am_engine.image import matting
 from s2am_engine.image.mask_edges import AUTOMATIC, EdgeSettings, matting_radius, refine_edges
 from s2am_engine.types import Bytes, Floats
@@ -214,7 +215,7 @@ def test_neutral_settings_and_empty_masks_change_nothing() -> None:
     empty = SQUARE * 0
     assert refine_edges(empty, EdgeSettings(feather=3)) is empty
     assert not refine_edges(SQUARE, EdgeSettings(grow=-60)).any()
-    assert refine_edges(SQUARE, EdgeSettings(grow=300)).all()
+    assert refine_edges(SQUARE, EdgeSettings(grow=100))[100:200].all()
 
 
 def test_every_slider_is_a_setting() -> None:
@@ -223,9 +224,18 @@ def test_every_slider_is_a_setting() -> None:
     assert EdgeSettings.from_values({name: spec.default for name, spec in EDGE_SLIDERS.items()}).is_neutral
 
 
-@pytest.mark.parametrize("values", [{"feather": -1}, {"harden": 1.5}, {"smooth": np.nan}, {"refine_edges": -2}])
-def test_settings_out_of_range_are_refused(values: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="out of range"):
-        EdgeSettings(**values)
-    with pytest.raises(ValueError, match="no setting “blur”"):
+@pytest.mark.parametrize("spec", EDGE_SLIDERS.values(), ids=list(EDGE_SLIDERS))
+@pytest.mark.parametrize("outside", [-1001, 1001, np.nan, np.inf, "many", None])
+def test_settings_outside_the_range_of_their_slider_are_refused(spec: SliderSpec, outside: Any) -> None:
+    for make in (EdgeSettings, lambda **values: EdgeSettings.from_values(values)):
+        with pytest.raises(ValueError, match=f"{spec.name} must be from {spec.low:g} to {spec.high:g}, not {outside}"):
+            make(**{spec.name: outside})
+
+
+def test_settings_refuse_an_unknown_name() -> None:
+    with pytest.raises(ValueError, match="no slider “blur”; the sliders are refine_edges, smooth"):
         EdgeSettings.from_values({"blur": 1})
+
+
+def test_automatic_matting_is_a_value_outside_the_slider() -> None:
+    assert EdgeSettings(refine_edges=AUTOMATIC) == EdgeSettings.from_values({"refine_edges": AUTOMATIC})
