@@ -28,6 +28,8 @@ MASK_SUFFIXES = tuple(
 _EDGE_REACH = 2.0  # pixels of the small mask by which upsampling may move an edge
 _RAMP_MARGIN = 0.1
 _SAME_PROPORTIONS = 0.01
+TINY_SIDE = 16
+"""Longer side in pixels up to which a mask of a larger image is no reduced copy, but an icon or a failed export."""
 
 
 def mask_from_alpha(image: ImageData) -> Mask:
@@ -78,21 +80,40 @@ def check_mask_size(mask: Mask, shape: tuple[int, ...], name: str = "The mask", 
         MaskError: another size; the message gives the probable reason.
     """
     if mask.shape != shape[:2]:
-        raise MaskError(_size_problem(mask.shape, shape, name, orientation), code="mask.size")
+        raise _size_error(mask.shape, shape, name, orientation)
 
 
-def _size_problem(mask: tuple[int, ...], image: tuple[int, ...], name: str, orientation: int) -> str:
-    """Return a sentence about the sizes of a mask and an image, (height, width, …), with the probable reason."""
+def _size_error(mask: tuple[int, ...], image: tuple[int, ...], name: str, orientation: int) -> MaskError:
+    """Return the error for a mask and an image of different sizes, (height, width, …), with the probable reason."""
     there, here = f"{mask[1]}×{mask[0]}", f"{image[1]}×{image[0]}"
-    sizes = f"{name} has {there} pixels and the image {here}"
+    if max(mask) <= TINY_SIDE < max(image) // 2:
+        return MaskError(
+            f"{name} has {there} pixels, too few to show a foreground: export it in the image's size, {here}.",
+            code="mask.size",
+        )
     if mask == (image[1], image[0]) and image[0] != image[1]:
         if orientation > 4:
-            return f"{sizes}, which its EXIF orientation turns by 90°: turn the mask likewise."
-        return f"{sizes}: one of them lies on its side; turn it by 90°."
-    scale = mask[1] / image[1]
-    if abs(mask[0] - scale * image[0]) <= 1 + _SAME_PROPORTIONS * mask[0]:
-        return f"{sizes}: it was made at {100 * scale:.3g} % of the size; scale it to {here}."
-    return f"{sizes}, of other proportions: use a mask of the same image, cropped alike."
+            return MaskError(
+                f"{name} has {there} pixels and the image {here}, which its EXIF orientation turns by 90°: turn the "
+                "mask likewise.",
+                code="mask.size",
+            )
+        return MaskError(
+            f"{name} has {there} pixels and the image {here}: one of them lies on its side; turn it by 90°.",
+            code="mask.size",
+        )
+    share = mask[1] / image[1]
+    if abs(mask[0] - share * image[0]) <= 1 + _SAME_PROPORTIONS * mask[0]:
+        return MaskError(
+            f"{name} has {there} pixels and the image {here}: it was made at {100 * share:.3g} % of the size; scale it "
+            f"to {here}.",
+            code="mask.size",
+        )
+    return MaskError(
+        f"{name} has {there} pixels and the image {here}, of other proportions: use a mask of the same image, cropped "
+        "alike.",
+        code="mask.size",
+    )
 
 
 def mask_image(mask: Mask) -> ImageData:

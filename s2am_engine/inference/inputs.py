@@ -97,7 +97,9 @@ def is_one_image(value: object) -> bool:
 
 
 def _from_array(array: NDArray[Any]) -> ConvertedImage:
-    if array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
+    if array.size == 0:
+        raise _no_pixels()
+    if array.ndim != 3 or array.shape[2] != 3:
         raise ImageError(
             f"An image array must have the shape (height, width, 3), not {array.shape}{_shape_hint(array.shape)}.",
             code="image.shape",
@@ -141,6 +143,8 @@ def _check_range(pixels: Pixels) -> None:
 def _from_pil(image: Image.Image) -> ConvertedImage:
     if image.mode not in ("RGB", "RGBA", "L", "LA", "P", "PA", "1"):
         raise ImageError(f"PIL images of mode {image.mode} are not supported: convert it to RGB.", code="image.mode")
+    if 0 in image.size:
+        raise _no_pixels()
     mode = {"P": "RGBA" if "transparency" in image.info else "RGB", "PA": "RGBA", "1": "L"}.get(image.mode, image.mode)
     samples = np.asarray(image.convert(mode))
     gray = mode in ("L", "LA")
@@ -174,10 +178,16 @@ def is_tensor(image: object) -> TypeGuard[torch.Tensor]:
     return torch is not None and isinstance(image, torch.Tensor)
 
 
+def _no_pixels() -> ImageError:
+    return ImageError("The image has no pixels: check how it was read or cropped.", code="image.no-pixels")
+
+
 def _from_tensor(tensor: torch.Tensor) -> ConvertedImage:
     import torch
 
-    if tensor.ndim != 3 or tensor.shape[0] != 3 or 0 in tensor.shape:
+    if tensor.numel() == 0:
+        raise _no_pixels()
+    if tensor.ndim != 3 or tensor.shape[0] != 3:
         hint = ": pass the images of a batch one by one" if tensor.ndim == 4 else ""
         raise ImageError(
             f"An image tensor must have the shape (3, height, width), not {tuple(tensor.shape)}{hint}.",
@@ -224,8 +234,14 @@ def _read(mask: MaskLike) -> MaskReading:
     if isinstance(mask, str | os.PathLike):
         return read_mask_file(os.fspath(mask))
     if isinstance(mask, Image.Image):
+        if 0 in mask.size:
+            raise _no_mask_pixels()
         return interpret_mask(_from_pil(mask).data)
     return interpret_mask(_mask_values(mask))
+
+
+def _no_mask_pixels() -> MaskError:
+    return MaskError("The mask has no pixels: give one of the image's size.", code="mask.no-pixels")
 
 
 def _mask_values(mask: MaskLike) -> Pixels:
@@ -239,7 +255,9 @@ def _mask_values(mask: MaskLike) -> Pixels:
         )
     if mask.ndim == 3 and mask.shape[2] == 1:
         mask = mask[..., 0]
-    if mask.ndim != 2 or 0 in mask.shape:
+    if mask.size == 0:
+        raise _no_mask_pixels()
+    if mask.ndim != 2:
         raise MaskError(f"A mask must have the shape (height, width), not {mask.shape}.", code="mask.shape")
     if mask.dtype in (np.uint8, np.uint16, np.bool_):
         return mask

@@ -53,6 +53,9 @@ def test_check_mask_finds_a_single_pixel_of_a_large_mask(dtype: type[Pixels], ba
         ((30, 40), 1, r"50 % of the size; scale it to 80×60"),
         ((59, 79), 1, r"98\.8 % of the size"),
         ((60, 60), 1, "other proportions"),
+        ((1, 60), 1, "other proportions"),
+        ((1, 1), 1, "1×1 pixels, too few to show a foreground: export it in the image's size, 80×60"),
+        ((12, 16), 1, "16×12 pixels, too few"),
     ],
 )
 def test_check_mask_gives_the_reason_for_another_size(size: tuple[int, int], orientation: int, sentence: str) -> None:
