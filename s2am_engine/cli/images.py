@@ -124,7 +124,7 @@ def run_harmonize(options: argparse.Namespace) -> int:
             raise UsageError(f"a folder or several images need {BATCH_MASKS}; {others}")
         if not (options.masks or options.auto_mask or files.subject):
             raise UsageError(f"a folder or several images need {BATCH_MASKS}")
-        return harmonize_batch(options, sources, files)
+        return harmonize_images(options, sources, files)
     composite: Path = options.images[0]
     output = choose_outputs(options, composite, [path for path in (composite, mask, options.background) if path])
     with status_line() as status:
@@ -204,7 +204,7 @@ def described(files: FileHarmonizer, result: FileResult) -> dict[str, Any]:
     return describe_result(files, result) | {"harmony": files.harmony_scores(result)}
 
 
-def harmonize_batch(options: argparse.Namespace, sources: Sources, files: FileHarmonizer) -> int:
+def harmonize_images(options: argparse.Namespace, sources: Sources, files: FileHarmonizer) -> int:
     """Harmonize a folder or several images; the exit code is 1 if no image was harmonized."""
 
     def process(item: BatchItem) -> dict[str, Any]:
