@@ -132,7 +132,7 @@ class DocumentFiles(QObject):
             if layers:
                 self._session.do(commands.add_layers(layers))
             if errors:
-                self._fail(Problem(errors[0]))
+                self._fail(Problem.joined(errors))
 
         self._jobs.start(self.tr("Adding layers"), work, done, self._fail)
 

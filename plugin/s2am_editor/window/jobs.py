@@ -9,7 +9,7 @@ import threading
 import time
 import traceback
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from PyQt6 import sip
@@ -20,6 +20,9 @@ from s2am_common.log import log_path
 from s2am_common.translation import localized
 
 logger = logging.getLogger(__name__)
+
+MAX_SENTENCES = 3
+"""Errors of one job that are shown, each in its own line."""
 
 OnDone = Callable[[Any], object]
 OnFailed = Callable[["Problem"], object]
@@ -59,6 +62,18 @@ class Problem:
                 "Please copy the details and report them."
             ).format(type(error).__name__)
             logger.error("unexpected error", exc_info=error)
+
+    @classmethod
+    def joined(cls, errors: Sequence[BaseException]) -> Problem:
+        """Describe one or several errors, such as those of files that were opened together: one per line."""
+        problems = [cls(error) for error in errors]
+        found = problems[0]
+        sentences = [problem.sentence for problem in problems[:MAX_SENTENCES]]
+        if len(problems) > MAX_SENTENCES:
+            sentences.append(_tr("{0} more files have problems.").format(len(problems) - MAX_SENTENCES))
+        found.sentence = "\n".join(sentences)
+        found.details = "\n".join(problem.details for problem in problems)
+        return found
 
     @property
     def report(self) -> str:

@@ -30,7 +30,6 @@ from s2am_editor.window.actions import Actions
 from s2am_editor.window.autosave import Autosave
 from s2am_editor.window.canvas.canvas import Canvas
 from s2am_editor.window.canvas.document_view import DocumentView
-from s2am_editor.window.clipboard import files_of
 from s2am_editor.window.closing import ClosingAfterWriting
 from s2am_editor.window.dialogs.refine_edges import RefineEdgesDialog
 from s2am_editor.window.document_files import DocumentFiles
@@ -365,9 +364,9 @@ class MainWindow(QMainWindow):
     # ---- events
 
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
-        """Accept files and images."""
+        """Accept files and images; for an address, the drop shows what to do instead."""
         data = event.mimeData() if event else None
-        if event and data and (files_of(data) or data.hasImage()):
+        if event and data and (data.hasUrls() or data.hasImage()):
             accept_as_copy(event)
 
     def dropEvent(self, event: QDropEvent | None) -> None:
@@ -379,7 +378,9 @@ class MainWindow(QMainWindow):
         at = self.canvas.viewport.to_image(place.x(), place.y()) if self.session.is_open else None
         if at and not self.canvas.rect().contains(position):
             at = None
-        self.files.paste(event.mimeData(), at, dropped=True)
+        if not self.files.paste(event.mimeData(), at, dropped=True):
+            hint = self.tr("Only the address of the image arrived here: copy the image in the browser and paste it.")
+            self.banner.show_hint(hint)
         accept_as_copy(event)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:

@@ -18,6 +18,9 @@ from s2am_editor.window.theme import Appearance, icon, theme_of_application
 from s2am_editor.window.tools.move_tool import layers_at
 from s2am_editor.window.widgets.basic import primary_button
 
+MAX_NAME = 40
+"""Letters of a file's or folder's name in a menu."""
+
 
 class Menus(QObject):
     """The menus of the menu bar; one of them lists the recent files."""
@@ -155,4 +158,11 @@ def build_toolbar(window: QMainWindow, actions: Actions, hold_before: Callable[[
 
 def menu_text(path: Path) -> str:
     """Return a file's name and folder as the text of a menu entry or button, in which & marks a key."""
-    return f"{path.name}  –  {path.parent.name or path.parent}".replace("&", "&&")
+    name, folder = _shortened(path.name), _shortened(path.parent.name or str(path.parent))
+    return f"{name}  –  {folder}".replace("&", "&&")
+
+
+def _shortened(name: str) -> str:
+    """Return a name without its middle if it is long; its end has the number of a photograph, and the suffix."""
+    half = MAX_NAME // 2
+    return name if len(name) <= MAX_NAME else f"{name[:half].rstrip()}…{name[-half:].lstrip()}"

@@ -136,6 +136,20 @@ def test_recent_files_show_ampersands_and_folders(driver: WindowDriver, backgrou
     assert tmp_path.name in menu_text(file)
 
 
+def test_long_names_of_recent_files_are_shortened_in_the_middle(driver: WindowDriver, background: Path) -> None:
+    file = background.with_name("a photograph of a garden in late summer " * 5 + "1234.png")
+    file.write_bytes(background.read_bytes())
+    driver.open(file)
+    driver.window.session.close()
+    link = next(each for each in driver.window.welcome.findChildren(QPushButton) if each.toolTip() == str(file))
+    assert link.text().startswith("a photograph of a")
+    assert "1234.png" in link.text()
+    driver.settle()
+    assert not link.visibleRegion().isEmpty()
+    assert driver.window.welcome.rect().contains(link.geometry())
+    assert link.width() >= link.sizeHint().width()
+
+
 def test_saving_a_project_is_said_in_the_status_bar(driver: WindowDriver, background: Path, tmp_path: Path) -> None:
     window = driver.window
     driver.open(background)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PyQt6.QtCore import QMimeData
-from PyQt6.QtGui import QImage
+from PyQt6.QtCore import QMimeData, QPoint, Qt, QUrl
+from PyQt6.QtGui import QDragEnterEvent, QImage
 from PyQt6.QtWidgets import QApplication
 
 from s2am_editor.window import clipboard
@@ -193,3 +193,35 @@ def test_files_named_relative_to_the_current_folder_are_found_from_any_other(
     driver.open(Path(background.name))
     assert driver.window.session.folder == background.parent
     assert driver.window.session.source == background
+
+
+def test_dropped_address_is_refused_with_advice(driver: WindowDriver, background: Path) -> None:
+    driver.open(background)
+    data = QMimeData()
+    data.setUrls([QUrl("https://example.com/cat.jpg")])
+    event = QDragEnterEvent(
+        QPoint(50, 50), Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    )
+    event.ignore()
+    driver.window.dragEnterEvent(event)
+    assert event.isAccepted()
+    driver.window.dropEvent(event)
+    driver.settle()
+    assert "copy the image in the browser" in driver.window.banner.text
+    assert len(driver.window.session.document.layers) == 1
+
+
+@pytest.mark.parametrize(("bad", "lines"), [(2, 2), (5, 4)])
+def test_every_unreadable_file_of_a_drop_is_named(
+    driver: WindowDriver, background: Path, cut_out: Path, tmp_path: Path, bad: int, lines: int
+) -> None:
+    driver.open(background)
+    damaged = [tmp_path / f"damaged-{number}.png" for number in range(bad)]
+    for path in damaged:
+        path.write_bytes(b"")
+    driver.drop(damaged[0], cut_out, *damaged[1:])
+    shown = driver.window.banner.text.splitlines()
+    assert len(shown) == lines
+    assert all(path.name in line for path, line in zip(damaged[:3], shown, strict=False))
+    assert bad <= 3 or "2 more" in shown[-1]
+    assert len(driver.window.session.document.layers) == 2

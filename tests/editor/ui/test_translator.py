@@ -22,7 +22,7 @@ from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.jobs import Problem
 from s2am_editor.window.main_window import MainWindow
 from s2am_editor.window.theme import Theme
-from s2am_editor.window.widgets.basic import ElidedHint, push_button
+from s2am_editor.window.widgets.basic import ElidedHeading, ElidedHint, push_button
 from s2am_editor.window.widgets.overflow import OverflowRow
 from tests.editor.ui.driver import WindowDriver
 
@@ -186,3 +186,11 @@ def test_buttons_without_room_are_entries_of_a_menu(qtbot: QtBot, theme: Theme) 
     assert [entry.isEnabled() for entry in entries][-1] is False
     entries[0].trigger()
     assert pressed == [4 - len(entries)]
+
+
+def test_heading_is_shown_whole_where_there_is_room(qtbot: QtBot, theme: Theme) -> None:
+    heading = ElidedHeading("Move")
+    qtbot.addWidget(heading)
+    heading.show()
+    heading.resize(heading.sizeHint())
+    assert heading.text() == "Move"

@@ -183,7 +183,8 @@ class ElidedHint(QLabel):
     def sizeHint(self) -> QSize:
         """Wide enough for the whole text."""
         self.ensurePolished()
-        return QSize(self.fontMetrics().horizontalAdvance(self._whole), super().sizeHint().height())
+        # Text as wide as its label would be shortened: widths are rounded.
+        return QSize(self.fontMetrics().horizontalAdvance(self._whole) + 2, super().sizeHint().height())
 
     def minimumSizeHint(self) -> QSize:
         """No width at all."""
