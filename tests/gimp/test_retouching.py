@@ -83,6 +83,7 @@ def test_refusals_name_the_reason_in_gimp(cases: Cases) -> None:
     facts = cases["locks_and_visibility"].facts
     for name, text in (
         ("hidden", "“pasted” is hidden: show it"),
+        ("transparent", "“pasted” has an opacity of 0 %"),
         ("visibility", "The visibility of “pasted” is locked"),
         ("in-place", "The pixels of “pasted” are locked"),
     ):
@@ -92,6 +93,18 @@ def test_refusals_name_the_reason_in_gimp(cases: Cases) -> None:
         assert "Log:" not in message
     assert facts["new-layer"][0] == "success"  # it does not touch the locked pixels
     assert sorted(facts["selected"]) == ["one harmonized", "two harmonized"]
+
+
+def test_wrong_calls_of_scripts_are_refused(cases: Cases) -> None:
+    found = cases["calls_of_scripts"].facts["found"]
+    for name, text in (
+        ("other image", "“pasted” is not in this image"),
+        ("not inserted", "“pasted copy” is not in this image"),
+        ("no window", "This GIMP has no windows"),
+    ):
+        status, message, unchanged = found[name]
+        assert (status, unchanged) == ("execution-error", True)
+        assert message.startswith(text)
 
 
 def test_flat_image_is_harmonized_again(cases: Cases) -> None:

@@ -353,7 +353,11 @@ def test_several_layers_are_no_reference_for_each_other(image: Image, engine: Lo
 
 def test_find_layers_refuses_unsuitable_layers(image: Image) -> None:
     host, (pasted, background) = wrap(image, *image.layers)
-    for drawables, text in (([], "Select the pasted layer"), ([OtherDrawable("channel")], "“channel” is not a layer")):
+    for drawables, text in (
+        ([], "Select the pasted layer"),
+        ([OtherDrawable("channel")], "“channel” is not a layer"),
+        ([OtherDrawable("Qmask")], "The quick mask is on: switch it off"),
+    ):
         with pytest.raises(LayerError, match=text):
             find_layers(host, drawables)
     image.layers[0].visible = False
@@ -361,6 +365,10 @@ def test_find_layers_refuses_unsuitable_layers(image: Image) -> None:
         find_layers(host, [pasted])
     assert find_layers(host, [background])[0].id == background.id
     image.layers[0].visible = True
+    image.layers[0].opacity = 0.0
+    with pytest.raises(LayerError, match="“pasted” has an opacity of 0 %"):
+        find_layers(host, [pasted])
+    image.layers[0].opacity = 100.0
     image.layers[0].floating = True
     with pytest.raises(LayerError, match="“pasted” is not a layer"):
         find_layers(host, [pasted])

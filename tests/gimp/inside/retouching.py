@@ -275,6 +275,9 @@ def locks_and_visibility() -> Facts:
     def lock_visibility(_made: Gimp.Image, layer: Gimp.Layer) -> None:
         layer.set_lock_visibility(True)
 
+    def make_transparent(_made: Gimp.Image, layer: Gimp.Layer) -> None:
+        layer.set_opacity(0)
+
     def lock_pixels(_made: Gimp.Image, layer: Gimp.Layer) -> None:
         layer.set_lock_content(True)
 
@@ -283,11 +286,29 @@ def locks_and_visibility() -> Facts:
     call(made, layers)
     return {
         "hidden": refused(hide),
+        "transparent": refused(make_transparent),
         "visibility": refused(lock_visibility),
         "in-place": refused(lock_pixels, result="in-place"),
         "new-layer": refused(lock_pixels),
         "selected": [layer.get_name() for layer in made.get_selected_layers()],
     }
+
+
+@case
+def calls_of_scripts() -> Facts:
+    """Calls with wrong arguments; each is refused, and both images stay unchanged."""
+    found: Facts = {}
+    interactive = Gimp.RunMode.INTERACTIVE
+    calls: dict[str, Facts] = {"other image": {}, "not inserted": {}, "no window": {"run_mode": interactive}}
+    for name, arguments in calls.items():
+        made, other = picture(), picture()
+        layer = paste(made if name == "no window" else other)
+        if name == "not inserted":
+            layer = layer.copy()
+        before = state(made), state(other)
+        answer = call(made, [layer], **arguments)
+        found[name] = [answer["status"], answer["message"], (state(made), state(other)) == before]
+    return {"found": found}
 
 
 @case

@@ -60,7 +60,7 @@ from harmonize_layer.core.shadows import (
     request_shadow_values,
 )
 from harmonize_layer.core.starting_point import StartingPoint
-from s2am_common.errors import S2AMError
+from s2am_common.errors import CancelledError, S2AMError
 
 
 @dataclass(frozen=True)
@@ -147,9 +147,23 @@ class HarmonizeRun:
             The harmonized layers: new ones, or the layers themselves.
 
         Raises:
-            LayerError: the layers cannot be harmonized.
+            LayerError: the layers cannot be harmonized, or one of them was removed meanwhile.
             S2AMError: the engine failed.
         """
+        try:
+            return self._run(previewed)
+        except CancelledError:
+            raise
+        except Exception as error:  # of any kind: GIMP returns None for what is gone
+            if self._is_there:
+                raise
+            raise messages.gone() from error
+
+    @property
+    def _is_there(self) -> bool:
+        return self.image.is_valid and all(layer.is_valid for layer in self.layers)
+
+    def _run(self, previewed: PredictedComposite | None) -> list[HostLayer]:
         if previewed is None:
             recognize_changed(self.layers, self.engine, self.progress)
         startup = None if previewed else EngineStartup(self.engine)
@@ -165,6 +179,8 @@ class HarmonizeRun:
                 step = replace(self, progress=numbered(self.progress, number, len(self.layers)))
                 predicted = previewed if previewed and number == 0 else step._predict(composite)
                 finished.append(step._finish(layer, predicted, staging))
+            if not self._is_there:
+                raise messages.gone()
             harmonized = insert_results(self.image, finished, self.settings)
         self.stopwatch.lap("inserting")
         return harmonized

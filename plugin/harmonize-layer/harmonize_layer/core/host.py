@@ -111,8 +111,8 @@ class HostLayer(HostDrawable, Protocol):
         """True for mode Normal."""
 
     @property
-    def has_full_opacity(self) -> bool:
-        """True for an opacity of 100 %."""
+    def opacity(self) -> float:
+        """Opacity, from 0 to 100 %."""
 
     @property
     def is_plain(self) -> bool:

@@ -10,6 +10,9 @@ from harmonize_layer.core import messages
 from harmonize_layer.core.geometry import PixelArea
 from harmonize_layer.core.host import HostDrawable, HostImage, HostLayer, OtherDrawable
 
+QUICK_MASK = "Qmask"
+"""Name by which GIMP identifies the channel with the quick mask."""
+
 
 def find_layers(image: HostImage, drawables: Sequence[HostLayer | OtherDrawable]) -> list[HostLayer]:
     """Return the layers to harmonize, in their order, without those inside of selected groups.
@@ -26,9 +29,12 @@ def find_layers(image: HostImage, drawables: Sequence[HostLayer | OtherDrawable]
     if not drawables:
         raise messages.nothing_selected()
     layers: dict[int, HostLayer] = {}
+    present = {layer.id for layer in every_layer(image)}
     for drawable in drawables:
         if isinstance(drawable, OtherDrawable):
-            raise messages.not_a_layer(drawable.name)
+            raise messages.quick_mask() if drawable.name == QUICK_MASK else messages.not_a_layer(drawable.name)
+        if drawable.id not in present:
+            raise messages.not_in_image(drawable.name)
         layers[drawable.id] = drawable
     outermost = [layer for layer in layers.values() if not any(group.id in layers for group in ancestors(layer))]
     for layer in outermost:
@@ -42,6 +48,8 @@ def _check_layer(layer: HostLayer) -> None:
     for item in (layer, *ancestors(layer)):
         if not item.is_visible:
             raise messages.hidden(layer.name, item.name)
+        if item.opacity == 0:
+            raise messages.transparent(item.name)
 
 
 def check_locks(layer: HostLayer, changed: Sequence[HostLayer]) -> None:

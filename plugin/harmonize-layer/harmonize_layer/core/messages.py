@@ -91,6 +91,20 @@ def not_a_layer(name: str) -> LayerError:
     return LayerError(f"“{name}” is not a layer: select the pasted layer in the Layers dialog.")
 
 
+def quick_mask() -> LayerError:
+    """Return the error for a call while the quick mask is edited."""
+    return LayerError(
+        "The quick mask is on: switch it off with Select > Toggle Quick Mask, then choose Harmonize Layer again."
+    )
+
+
+def transparent(holder: str) -> LayerError:
+    """Return the error for a layer whose opacity, or that of a group around it, is 0."""
+    return LayerError(
+        f"“{holder}” has an opacity of 0 %, so no change would be visible: raise it in the Layers dialog."
+    )
+
+
 def indexed() -> LayerError:
     """Return the error for an image with a palette."""
     return LayerError("This image has a palette with too few colors: convert it with Image > Mode > RGB first.")
@@ -138,8 +152,22 @@ def partly_done(failures: Sequence[str]) -> str:
 
 
 def gone() -> LayerError:
-    """Return the error for a layer that was deleted, or whose image was closed, while the dialog was open."""
-    return LayerError("The layer or its image is no longer there: close this dialog, and select another layer.")
+    """Return the error for a layer that was deleted, or whose image was closed, in the meantime."""
+    return LayerError(
+        "The layer or its image is no longer there: select another layer, then choose Harmonize Layer again."
+    )
+
+
+def not_in_image(name: str) -> LayerError:
+    """Return the error for a layer of another image, or of none."""
+    return LayerError(f"“{name}” is not in this image: call Harmonize Layer with the image that the layer is in.")
+
+
+def no_display() -> LayerError:
+    """Return the error for an interactive call in a GIMP without windows."""
+    return LayerError(
+        "This GIMP has no windows to show a dialog in: call Harmonize Layer with the run mode NONINTERACTIVE."
+    )
 
 
 def hidden(name: str, holder: str) -> LayerError:

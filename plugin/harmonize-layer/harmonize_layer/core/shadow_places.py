@@ -36,7 +36,7 @@ def shadow_places(layer: HostLayer, start: StartingPoint, area: PixelArea) -> li
     for group in ancestors(layer):
         below = [other for other in group.children[item.index + 1 :] if other.is_visible]
         is_shown = is_shown or any(any(_alpha(other, window)) for other in below)
-        is_complete = group.has_full_opacity and group.mask is None and not group.other_effects
+        is_complete = group.opacity == 100 and group.mask is None and not group.other_effects
         is_covered = is_complete and (is_covered or any(_is_opaque(other, window) for other in below))
         item = group
         if group.passes_through:

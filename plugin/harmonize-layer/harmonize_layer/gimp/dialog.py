@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from gi.repository import Gimp, GimpUi, GLib, GObject, Gtk
+from gi.repository import Gdk, Gimp, GimpUi, GLib, GObject, Gtk
 
 from gimp_bridge.background_queue import BackgroundQueue
 from gimp_bridge.client import EngineClient
@@ -17,6 +17,7 @@ from harmonize_layer.core.composite import PredictedComposite, lacks_mask
 from harmonize_layer.core.geometry import Window
 from harmonize_layer.core.host import HostLayer
 from harmonize_layer.core.layers import reference_candidates
+from harmonize_layer.core.messages import no_display
 from harmonize_layer.core.metadata import load_metadata
 from harmonize_layer.core.presenter import DialogPresenter
 from harmonize_layer.core.presets import Presets, presets_path
@@ -59,7 +60,12 @@ class HarmonizeDialog:
             image: the image.
             layers: the layers to harmonize; the first one is shown.
             engine: must not be used by other code until `run` has returned.
+
+        Raises:
+            LayerError: GIMP runs without windows.
         """
+        if Gdk.Display.get_default() is None:  # GTK would end the process
+            raise no_display()
         GimpUi.init(TITLE)
         self._config, self._image, self._layers, self._engine = config, image, layers, engine
         self._presenter: DialogPresenter | None = None

@@ -148,14 +148,14 @@ class GimpLayer(GimpDrawable):
         return bool(self.wrapped.get_mode() == Gimp.LayerMode.NORMAL)
 
     @property
-    def has_full_opacity(self) -> bool:
+    def opacity(self) -> float:
         """See `HostLayer`."""
-        return bool(self.wrapped.get_opacity() == 100)
+        return float(self.wrapped.get_opacity())
 
     @property
     def is_plain(self) -> bool:
         """See `HostLayer`."""
-        return self.is_normal and self.has_full_opacity
+        return self.is_normal and self.opacity == 100
 
     @property
     def passes_through(self) -> bool:
