@@ -5,11 +5,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from harmonize_layer.core.starting_point import compared
 
+from gimp_bridge.color_messages import MeasureDeviation
 from tests.plugin.conftest import pixels_of
 from tests.plugin.fake_images import Image
 from tests.plugin.harmonize_runs import harmonize
 from tests.plugin.local_engine import LocalEngine
+from tests.plugin.presented import Presented
+
+
+@pytest.fixture(autouse=True)
+def no_earlier_comparisons() -> None:
+    compared.clear()
 
 
 @pytest.mark.parametrize("painted", [False, True])
@@ -27,3 +35,16 @@ def test_layers_that_were_changed_alike_are_recognized_unless_painted(
     expected = ["pasted harmonized", "pasted", "background"]
     assert found == (["pasted harmonized", *expected] if painted else expected)
     np.testing.assert_array_equal(pixels_of(image.layers[0]), before if painted else original)
+
+
+def test_dialog_follows_an_image_that_is_flipped_meanwhile(image: Image, engine: LocalEngine) -> None:
+    harmonize(image, engine, image.layers[0])
+    shown = Presented(image, engine, image.layers[0])
+    shown.presenter.update_composite()
+    for layer in image.layers:
+        layer.buffer.values = np.ascontiguousarray(layer.buffer.values[:, ::-1])
+    shown.presenter.check_changes()
+    assert "It starts again from the original colors." in shown.view.notes
+    assert sum(isinstance(request, MeasureDeviation) for request in engine.sent) == 1
+    shown.presenter.update_composite()
+    assert sum(isinstance(request, MeasureDeviation) for request in engine.sent) == 1

@@ -31,6 +31,7 @@ from harmonize_layer.core.layers import find_layers
 from harmonize_layer.core.messages import LayerError
 from harmonize_layer.core.preview_job import Preview, PreviewJob
 from harmonize_layer.core.preview_notes import preview_notes
+from harmonize_layer.core.recognition import find_changed, recognize_changed
 from harmonize_layer.core.rendering import with_alpha
 from harmonize_layer.core.sample_reader import SampleReader
 from harmonize_layer.core.settings import COMPOSITE_NAMES, FINISH_NAMES, RESULT_NAMES, SHADOW_NAMES, HarmonizeSettings
@@ -187,15 +188,22 @@ class LivePreview:
             if not self._state_read:
                 raise messages.gone()
             find_layers(self._image, self.layers)
+            self._recognize_changed()
             settings = self._read_settings()
             composite = read_composite(self._image, self.layers[0], self.layers[1:], settings, for_preview=True)
-        except LayerError as error:
+        except (LayerError, S2AMError) as error:
             self._requests.show_error(error)
             return
         self.composite = composite
         before = composite.stack.before if composite.stack else composite.rgba
         self._view.show_before(composite.window, before, b"", tinted=False)
         self._predict()
+
+    def _recognize_changed(self) -> None:
+        """Compare the layers with their originals, if both were changed while the dialog is open. Raises S2AMError."""
+        if any(True for _ in find_changed(self.layers)):
+            with self._requests.suspended():
+                recognize_changed(self.layers, self._requests.engine, lambda _: None)
 
     def _predict(self) -> None:
         """Predict the color map of the composite; a predicted mask is kept."""

@@ -8,6 +8,7 @@ painted on it, and a further run starts from the original.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from gimp_bridge.client import EngineClient
 from gimp_bridge.color_messages import MeasureDeviation
@@ -16,7 +17,7 @@ from gimp_bridge.request_channel import ProgressCallback
 from harmonize_layer.core.geometry import PixelArea
 from harmonize_layer.core.host import Digests, HostLayer
 from harmonize_layer.core.metadata import LayerMetadata, load_metadata
-from harmonize_layer.core.starting_point import original_candidates, recognized
+from harmonize_layer.core.starting_point import compared, original_candidates
 
 _LARGEST_DEVIATION = 4
 """In 8-bit levels: resampling a recolored layer and recoloring a resampled one differ a little."""
@@ -24,43 +25,52 @@ _LARGEST_DEVIATION = 4
 _TILE = 1024
 
 
+@dataclass(frozen=True)
+class ChangedPair:
+    """A harmonized layer, and the layer that it was made from, which were both changed since.
+
+    digests: of their pixels now: of the original and of the layer.
+    """
+
+    layer: HostLayer
+    original: HostLayer
+    metadata: LayerMetadata
+    digests: Digests
+
+
+def find_changed(layers: Sequence[HostLayer]) -> Iterator[ChangedPair]:
+    """Yield the pairs of layers that were changed since they were harmonized, and not compared yet."""
+    for layer in layers:
+        metadata = load_metadata(layer)
+        candidates = original_candidates(layer, metadata) if metadata else []
+        if metadata is None or not candidates or (own := layer.digest()) == metadata.digest:
+            continue
+        for original in candidates:
+            digests = Digests(original.digest(), own)
+            if digests.read != metadata.original_digest and original.size == layer.size and digests not in compared:
+                yield ChangedPair(layer, original, metadata, digests)
+
+
 def recognize_changed(layers: Sequence[HostLayer], engine: EngineClient, progress: ProgressCallback) -> None:
-    """Compare the layers that were changed since they were harmonized with their originals, and keep the result.
+    """Compare layers that were changed since they were harmonized with their originals, for `find_starting_point`.
 
     Raises:
         S2AMError: the engine failed.
     """
-    for layer in layers:
-        metadata = load_metadata(layer)
-        if metadata and metadata.original:
-            _recognize(layer, metadata, engine, progress)
-
-
-def _recognize(layer: HostLayer, metadata: LayerMetadata, engine: EngineClient, progress: ProgressCallback) -> None:
-    own = layer.digest()
-    if own == metadata.digest:
-        return
-    for candidate in original_candidates(layer, metadata):
-        pair = Digests(candidate.digest(), own)
-        if pair.read == metadata.original_digest or candidate.size != layer.size or pair in recognized:
-            continue
+    for pair in find_changed(layers):
         progress(ProgressUpdate(text="Comparing with the original"))
-        if all(_is_recolored(layer, candidate, tile, metadata, engine) for tile in _tiles(layer.size)):
-            recognized.add(pair)
-            return
+        compared[pair.digests] = all(_is_recolored(pair, tile, engine) for tile in _tiles(pair.layer.size))
 
 
-def _is_recolored(
-    layer: HostLayer, original: HostLayer, tile: PixelArea, metadata: LayerMetadata, engine: EngineClient
-) -> bool:
+def _is_recolored(pair: ChangedPair, tile: PixelArea, engine: EngineClient) -> bool:
     """Return whether a tile of a layer has the recolored colors of its original."""
     around = PixelArea(tile.x - 1, tile.y - 1, tile.width + 2, tile.height + 2)
     request = MeasureDeviation(
         width=tile.width,
         height=tile.height,
-        color_map=metadata.color_map,
-        before=original.read("R'G'B'A u8", around),
-        after=layer.read("R'G'B'A u8", tile),
+        color_map=pair.metadata.color_map,
+        before=pair.original.read("R'G'B'A u8", around),
+        after=pair.layer.read("R'G'B'A u8", tile),
     )
     return engine.request(request).levels <= _LARGEST_DEVIATION
 

@@ -10,8 +10,8 @@ from harmonize_layer.core.layers import every_layer
 from harmonize_layer.core.metadata import EarlierShadow, LayerMetadata, earlier_shadows, identity_of, load_metadata
 from harmonize_layer.core.settings import HarmonizeSettings
 
-recognized: set[Digests] = set()
-"""Digests of originals and layers that `recognition` has found to be changed alike."""
+compared: dict[Digests, bool] = {}
+"""Results of `recognition`: whether an original and a layer with these digests were changed alike."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,6 @@ def _find_original(layer: HostLayer, metadata: LayerMetadata) -> tuple[HostLayer
     own = layer.digest()
     for candidate in candidates:
         pair = Digests(candidate.digest(), own)
-        if pair == Digests(metadata.original_digest, metadata.digest) or pair in recognized:
+        if pair == Digests(metadata.original_digest, metadata.digest) or compared.get(pair):
             return candidate, pair.read
     return None

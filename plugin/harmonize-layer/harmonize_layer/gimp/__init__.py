@@ -5,6 +5,7 @@ import gi
 
 for _namespace, _version in {
     "Babl": "0.1",
+    "Gdk": "3.0",
     "GdkPixbuf": "2.0",
     "Gegl": "0.4",
     "Gimp": "3.0",
