@@ -6,14 +6,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from PyQt6.QtCore import QEvent, QObject, Qt, QTimer, QUrl
+from PyQt6.QtCore import QEvent, QObject, QSize, Qt, QTimer, QUrl
 from PyQt6.QtGui import QAction, QDesktopServices
 from PyQt6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
     QMenu,
-    QProgressBar,
     QSizePolicy,
     QStatusBar,
     QToolButton,
@@ -27,8 +26,8 @@ from s2am_editor.window.canvas.canvas import Canvas
 from s2am_editor.window.clipboard import copy_text
 from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs, Problem
-from s2am_editor.window.theme import icon
-from s2am_editor.window.widgets.basic import push_button, small_button
+from s2am_editor.window.theme import icon, theme_of_application
+from s2am_editor.window.widgets.basic import plain_progress_bar, push_button, small_button
 from s2am_engine.image import icc
 from s2am_engine.image.rect import Rect
 
@@ -70,6 +69,10 @@ class Banner(QWidget):
         row.setSpacing(10)
         for widget in (self._sign, self._text, self._copy, self.folder_button, close):
             row.addWidget(widget)
+        self._kind = "warning"
+        theme = theme_of_application()
+        if theme:
+            theme.changed.connect(self._draw_sign)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(SUCCESS_DURATION)
@@ -125,7 +128,8 @@ class Banner(QWidget):
         self._clears_itself = False
         self._path = path
         self._text.setText(sentence)
-        self._sign.setPixmap(icon(kind).pixmap(20, 20))
+        self._kind = kind
+        self._draw_sign()
         self._copy.setVisible(bool(self._details))
         self.folder_button.setVisible(path is not None)
         self._frame.setProperty("kind", kind)
@@ -136,6 +140,10 @@ class Banner(QWidget):
         self.setAccessibleName(sentence)
         self.show()
         self._place()
+
+    def _draw_sign(self) -> None:
+        """Draw the icon in the current colors."""
+        self._sign.setPixmap(icon(self._kind).pixmap(QSize(20, 20), self.devicePixelRatioF()))
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Follow the parent's size."""
@@ -185,9 +193,8 @@ class JobBar(QWidget):
         super().__init__(parent)
         self._job: BackgroundJob | None = None
         self._label = QLabel()
-        self._bar = QProgressBar()
+        self._bar = plain_progress_bar()
         self._bar.setFixedWidth(150)
-        self._bar.setTextVisible(False)
         self.cancel_button = small_button("close", self.tr("Cancel"), self.cancel)
         row = QHBoxLayout(self)
         row.setContentsMargins(4, 0, 4, 0)

@@ -9,12 +9,30 @@ import numpy as np
 import pytest
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QColor, QPalette
-from PyQt6.QtWidgets import QAbstractButton, QApplication, QComboBox, QSlider
+from PyQt6.QtWidgets import (
+    QAbstractButton,
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QHeaderView,
+    QLineEdit,
+    QProgressBar,
+    QScrollBar,
+    QSlider,
+    QWidget,
+)
 from pytestqt.qtbot import QtBot
 
+from s2am_editor.window.dialogs.batch import BatchDialog
+from s2am_editor.window.dialogs.canvas_size import CanvasSizeDialog
+from s2am_editor.window.dialogs.fine_tune import FineTuneDialog
+from s2am_editor.window.dialogs.standard_dialogs import ExportDialog
+from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.theme import DARK, ICON_FOLDER, LIGHT, Appearance, Colors, Theme, icon
 from s2am_editor.window.widgets.basic import ElidedHint
 from tests.editor.ui.driver import WindowDriver
+
+INPUTS = (QAbstractButton, QAbstractSpinBox, QComboBox, QLineEdit, QProgressBar, QSlider)
 
 
 def luminance(color: str) -> float:
@@ -61,6 +79,43 @@ def test_controls_have_accessible_names(driver: WindowDriver, background: Path, 
             if widget.isVisibleTo(driver.window) and not widget.objectName().startswith("qt_"):
                 text = widget.text() if isinstance(widget, QAbstractButton) else ""
                 assert widget.accessibleName() or text or widget.toolTip(), widget
+
+
+def test_inputs_of_dialogs_have_accessible_names_of_their_own(
+    driver: WindowDriver, background: Path, cut_out: Path, settings: EditorSettings, qtbot: QtBot
+) -> None:
+    driver.open(background, cut_out)
+    window = driver.window
+    dialogs = (
+        BatchDialog(settings, window),
+        FineTuneDialog(settings, window),
+        ExportDialog(window.session, settings, window),
+        CanvasSizeDialog(window.session.document, window),
+    )
+    for dialog in dialogs:
+        qtbot.addWidget(dialog)
+        dialog.show()
+        names = []
+        for widget in dialog.findChildren(QWidget):
+            inside = widget.objectName().startswith("qt_") or isinstance(widget, QScrollBar | QHeaderView)
+            if isinstance(widget, INPUTS) and widget.isVisible() and not inside:
+                text = widget.text() if isinstance(widget, QAbstractButton) else ""
+                assert widget.accessibleName() or text, widget
+                names.append((type(widget), widget.accessibleName() or text))
+        assert len(names) == len(set(names)) > 3
+
+
+def test_icon_of_a_message_follows_the_theme(driver: WindowDriver, theme: Theme) -> None:
+    banner = driver.window.banner
+    banner.show_note("A note.")
+    light = banner.grab().toImage()
+    theme.choose(Appearance.DARK)
+    switched = banner.grab().toImage()
+    banner.show_note("A note.")
+    fresh = banner.grab().toImage()
+    theme.choose(Appearance.LIGHT)
+    assert switched != light
+    assert switched == fresh
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in ICON_FOLDER.glob("*.svg")))

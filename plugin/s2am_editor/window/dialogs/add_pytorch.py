@@ -14,13 +14,13 @@ from typing import Any
 
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtGui import QCloseEvent
-from PyQt6.QtWidgets import QDialog, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QDialog, QHBoxLayout, QVBoxLayout, QWidget
 
 from s2am_common.errors import EngineError
 from s2am_common.optional_parts import TRAIN
 from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs, CanceledJobError, Problem
 from s2am_editor.window.messages import Banner
-from s2am_editor.window.widgets.basic import heading, muted_label, primary_button, push_button
+from s2am_editor.window.widgets.basic import heading, muted_label, plain_progress_bar, primary_button, push_button
 
 COMMAND = (sys.executable, "-m", "s2am_engine.cli", "install")
 """Command that lists optional parts of the program, or adds one."""
@@ -41,9 +41,8 @@ class AddPyTorchDialog(QDialog):
         self._jobs = BackgroundJobs(self)
         self.banner = Banner()
         self.state = muted_label(self.tr("Finding out how large it is…"))
-        self._bar = QProgressBar()
+        self._bar = plain_progress_bar()
         self._bar.setRange(0, 0)
-        self._bar.setTextVisible(False)
         self._bar.hide()
         self.add_button = primary_button(self.tr("Add PyTorch"), self._add)
         self.add_button.setEnabled(False)

@@ -13,7 +13,6 @@ from PyQt6.QtWidgets import (
     QAbstractItemView,
     QDialog,
     QHeaderView,
-    QProgressBar,
     QTableWidget,
     QTableWidgetItem,
     QWidget,
@@ -27,7 +26,7 @@ from s2am_editor.window.dialogs.batch_form import BatchForm
 from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.jobs import BackgroundJob, BackgroundJobs, Problem
 from s2am_editor.window.messages import Banner
-from s2am_editor.window.widgets.basic import heading, muted_label, primary_button, push_button
+from s2am_editor.window.widgets.basic import heading, muted_label, plain_progress_bar, primary_button, push_button
 from s2am_editor.window.widgets.layouts import DIALOG_MARGINS, column_of, fit_on_screen, row_of
 from s2am_engine.batch import BatchEvent, BatchItem, plan_batch
 
@@ -93,8 +92,7 @@ class BatchDialog(QDialog):
         self.form = BatchForm(settings)
         self.table = QTableWidget(0, 2)
         self._make_table()
-        self.bar = QProgressBar()
-        self.bar.setTextVisible(False)
+        self.bar = plain_progress_bar()
         self.state = muted_label(self.tr("The results are in the chosen folder, with a contact sheet."))
         self.start_button = primary_button(self.tr("Start"), self._start)
         self.cancel_button = push_button(self.tr("Cancel"), self._cancel)

@@ -15,7 +15,7 @@ from s2am_editor.window.dialogs import standard_dialogs
 from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.panels.harmonize_panel import usable_models
 from s2am_editor.window.widgets.basic import ChoiceBox, PathRow, WholeNumberBox
-from s2am_editor.window.widgets.layouts import row_of, widget_of
+from s2am_editor.window.widgets.layouts import name_field, row_of, widget_of
 from s2am_editor.window.widgets.sliders import SliderRow
 from s2am_engine.models.model_store import default_model
 
@@ -113,6 +113,11 @@ class BatchForm(QWidget):
             self._labels[field] = QLabel(name)
             grid.addWidget(self._labels[field], line, 0)
             grid.addWidget(field, line, 1)
+            name_field(name, field)
+        self.placement.setAccessibleName(self.tr("Placement"))
+        self.height_field.setAccessibleName(self.tr("Size"))
+        self.pattern.setAccessibleName(self.tr("Name"))
+        self.formats.setAccessibleName(self.tr("Format"))
 
     def _folder(self, key: str, title: str) -> Path | None:
         return standard_dialogs.choose_folder(self, self._settings, key, title)
@@ -163,6 +168,7 @@ class BatchForm(QWidget):
         self._show_row(self._placement_row, self.mode != COMPOSITE_MODE)
         images = self.tr("Backgrounds") if self.mode == BACKGROUND_MODE else self.tr("Images")
         self._labels[self.sources].setText(images)
+        name_field(images, self.sources)
         self.changed.emit()
 
     def _show_row(self, field: QWidget, shown: bool) -> None:

@@ -13,7 +13,6 @@ from PyQt6.QtWidgets import (
     QLabel,
     QLineEdit,
     QListWidget,
-    QProgressBar,
     QSizePolicy,
     QStackedWidget,
     QWidget,
@@ -33,6 +32,7 @@ from s2am_editor.window.widgets.basic import (
     WholeNumberBox,
     heading,
     muted_label,
+    plain_progress_bar,
     primary_button,
     push_button,
 )
@@ -84,8 +84,7 @@ class FineTuneDialog(QDialog):
         self.folder_label = QLabel(self.tr("No folder chosen yet"))
         self.folder_label.setTextFormat(Qt.TextFormat.PlainText)
         row = row_of([push_button(self.tr("Choose a folder…"), self._choose_folder, "open"), (self.folder_label, 1)])
-        self._bar = QProgressBar()
-        self._bar.setTextVisible(False)
+        self._bar = plain_progress_bar()
         self._bar.hide()
         self.state = muted_label(self.tr("At least 20 photos, better 40. They stay on this computer."))
         self.skipped = QListWidget()

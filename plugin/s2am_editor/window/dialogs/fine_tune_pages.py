@@ -7,12 +7,20 @@ from typing import TYPE_CHECKING
 
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtGui import QImage
-from PyQt6.QtWidgets import QLabel, QProgressBar, QWidget
+from PyQt6.QtWidgets import QLabel, QWidget
 
 from s2am_common.translation import localized
 from s2am_editor.window.dialogs.fine_tuning import FineTuneOutcome, FineTuning, TrainingSamples, discard_model
 from s2am_editor.window.theme import icon
-from s2am_editor.window.widgets.basic import Plot, SheetView, heading, muted_label, primary_button, push_button
+from s2am_editor.window.widgets.basic import (
+    Plot,
+    SheetView,
+    heading,
+    muted_label,
+    plain_progress_bar,
+    primary_button,
+    push_button,
+)
 from s2am_editor.window.widgets.layouts import column_of, row_of
 
 if TYPE_CHECKING:
@@ -29,8 +37,7 @@ class TrainingPage(QWidget):
         super().__init__()
         self._fine_tuning = fine_tuning
         self.state = muted_label()
-        self.bar = QProgressBar()
-        self.bar.setTextVisible(False)
+        self.bar = plain_progress_bar()
         self.loss = Plot(self.tr("Color error while training"))
         self.gain = Plot(self.tr("Improvement on held-out photos"), "{0:+.2f} dB", zero=True)
         self.image = SheetView(self.tr("Samples appear here after the first validation."))

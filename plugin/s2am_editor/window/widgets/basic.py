@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PyQt6.QtCore import QPoint, QPointF, QRect, QRectF, QSize, Qt, pyqtSignal
+from PyQt6.QtCore import QCoreApplication, QPoint, QPointF, QRect, QRectF, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QImage, QPainter, QPaintEvent, QPen, QPolygonF, QResizeEvent, QWheelEvent
 from PyQt6.QtWidgets import (
     QComboBox,
@@ -15,6 +15,7 @@ from PyQt6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
+    QProgressBar,
     QPushButton,
     QScrollArea,
     QSizePolicy,
@@ -95,6 +96,14 @@ class WholeNumberBox(FocusedWheel, QSpinBox):
 
 class NumberBox(FocusedWheel, QDoubleSpinBox):
     """A field for a number."""
+
+
+def plain_progress_bar() -> QProgressBar:
+    """Create a bar without a text in it."""
+    bar = QProgressBar()
+    bar.setTextVisible(False)
+    bar.setAccessibleName(QCoreApplication.translate("widgets", "Progress"))
+    return bar
 
 
 def muted_label(text: str = "") -> QLabel:
@@ -223,7 +232,8 @@ class PathRow(QWidget):
         self._label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(push_button(self.tr("Choose…"), self._ask))
+        self._button = push_button(self.tr("Choose…"), self._ask)
+        row.addWidget(self._button)
         row.addWidget(self._label, 1)
 
     def set_path(self, path: Path) -> None:
@@ -231,6 +241,7 @@ class PathRow(QWidget):
         self.path = path
         self._label.setText(str(path))
         self._label.setToolTip(str(path))
+        self._button.setAccessibleDescription(str(path))
         self.changed.emit()
 
     def _ask(self) -> None:

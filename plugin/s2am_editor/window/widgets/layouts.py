@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypeVar
 
-from PyQt6.QtCore import QSize
+from PyQt6.QtCore import QSize, Qt
 from PyQt6.QtGui import QFontMetrics
 from PyQt6.QtWidgets import (
     QApplication,
@@ -15,6 +15,7 @@ from PyQt6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLayout,
+    QPushButton,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
@@ -72,6 +73,14 @@ def widget_of(layout: QLayout) -> QWidget:
     return widget
 
 
+def name_field(name: str, field: QWidget) -> None:
+    """Name a field, or the inputs in it, for screen readers, as its label does for the eye; "" = it has no label."""
+    for widget in (field, *field.findChildren(QWidget)):
+        if name and widget.focusPolicy() != Qt.FocusPolicy.NoFocus and not widget.objectName().startswith("qt_"):
+            text = widget.text() if isinstance(widget, QPushButton) else ""
+            widget.setAccessibleName(f"{name}: {text}" if text else name)
+
+
 def form_of(rows: Iterable[tuple[str | QLabel, QWidget]], spacing: int) -> QFormLayout:
     """Put fields below each other, with their labels on the left, vertically centered."""
     form = QFormLayout()
@@ -81,6 +90,7 @@ def form_of(rows: Iterable[tuple[str | QLabel, QWidget]], spacing: int) -> QForm
         # Else Qt aligns it with the upper part of the field.
         label.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         label.setBuddy(field)
+        name_field(label.text(), field)
         form.addRow(label, field)
     return form
 
