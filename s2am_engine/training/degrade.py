@@ -63,24 +63,28 @@ class Degradation:
     chroma_halved_share: float = 0.6  # of the JPEGs, as most programs and cameras write them
 
 
-def degrade(pictures: Tensor, rng: BatchRNG, how: Degradation) -> Tensor:
+def degrade(pictures: Tensor, rng: BatchRNG, degradation: Degradation) -> Tensor:
     """Degrade a random part of the images, in the order of a camera's pipeline.
 
     Args:
         pictures: (B, 3, H, W) sRGB values in [0, 1].
         rng: the random numbers.
-        how: the degradations.
+        degradation: their shares and strengths.
 
     Returns:
         (B, 3, H, W) in [0, 1]; images without degradation are bit-identical.
     """
     out = pictures.clone()
-    rng.apply_to_share(out, how.blur_share, lambda some, _, rng: blur(some, rng.uniform_between(0.3, 1.0) * how.blur))
-    rng.apply_to_share(out, how.noise_share, lambda some, _, rng: add_noise(some, rng, how))
     rng.apply_to_share(
-        out, how.sharpen_share, lambda some, _, rng: sharpen(some, rng.uniform_between(0, 1) * how.sharpen)
+        out, degradation.blur_share, lambda some, _, rng: blur(some, rng.uniform_between(0.3, 1.0) * degradation.blur)
     )
-    rng.apply_to_share(out, how.jpeg_share, lambda some, _, rng: compress(some, rng, how))
+    rng.apply_to_share(out, degradation.noise_share, lambda some, _, rng: add_noise(some, rng, degradation))
+    rng.apply_to_share(
+        out,
+        degradation.sharpen_share,
+        lambda some, _, rng: sharpen(some, rng.uniform_between(0, 1) * degradation.sharpen),
+    )
+    rng.apply_to_share(out, degradation.jpeg_share, lambda some, _, rng: compress(some, rng, degradation))
     return out
 
 
@@ -101,22 +105,22 @@ def sharpen(pictures: Tensor, amount: Tensor) -> Tensor:
     return (pictures + amount * detail).clamp(0, 1)
 
 
-def add_noise(pictures: Tensor, rng: BatchRNG, how: Degradation) -> Tensor:
+def add_noise(pictures: Tensor, rng: BatchRNG, degradation: Degradation) -> Tensor:
     """Add sensor noise of a random sensitivity: signal-dependent shot noise and constant read noise.
 
     Its variance in linear light is a · light + b (Foi et al., 2008), with both a and √b proportional to the gain.
     """
-    gain = torch.exp2(how.sensitivity * rng.normal(1, 1, 1))
+    gain = torch.exp2(degradation.sensitivity * rng.normal(1, 1, 1))
     linear = srgb_tensor_to_linear(pictures)
-    variance = gain * how.shot_noise * linear + (gain * how.read_noise) ** 2
+    variance = gain * degradation.shot_noise * linear + (gain * degradation.read_noise) ** 2
     noisy = linear + variance.sqrt() * rng.normal(*pictures.shape[1:])
     return linear_tensor_to_srgb(noisy.clamp(0, 1))
 
 
-def compress(pictures: Tensor, rng: BatchRNG, how: Degradation) -> Tensor:
+def compress(pictures: Tensor, rng: BatchRNG, degradation: Degradation) -> Tensor:
     """Compress each image as a JPEG of random quality."""
-    quality = how.jpeg_worst + (how.jpeg_best - how.jpeg_worst) * rng.uniform()
-    return through_jpeg(pictures, quality, rng.uniform() < how.chroma_halved_share)
+    quality = degradation.jpeg_worst + (degradation.jpeg_best - degradation.jpeg_worst) * rng.uniform()
+    return through_jpeg(pictures, quality, rng.uniform() < degradation.chroma_halved_share)
 
 
 def through_jpeg(pictures: Tensor, quality: Tensor, chroma_halved: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ def recolor(
     pictures: Tensor,
     weights: Tensor,
     rng: BatchRNG,
-    how: Recoloring,
+    recoloring: Recoloring,
     styles: ColorStyles | None = None,
     strength: Tensor | None = None,
 ) -> Tensor:
@@ -38,24 +38,28 @@ def recolor(
         pictures: (B, 3, H, W) sRGB values in [0, 1].
         weights: (B, 1, H, W), the region that counts: changes that would clip much of it are reduced.
         rng: the random numbers, on the device of the pictures.
-        how: the kinds of change.
+        recoloring: the kinds of change.
         styles: measured styles; None = kinds that need them are left out.
-        strength: (B, 1, 1, 1), overall strength of the changes; None = drawn as `how` has it.
+        strength: (B, 1, 1, 1), overall strength of the changes; None = drawn from its range in `recoloring`.
 
     Returns:
         (B, 3, H, W) in [0, 1].
     """
     if strength is None:
-        strength = rng.uniform_between(how.weakest, how.strongest)
-    out = change_light(pictures, strength, rng, how)
-    out = change_tones(out, strength, rng, how)
-    out = change_colors(out, strength, rng, how).clamp_(0, 1)
+        strength = rng.uniform_between(recoloring.weakest, recoloring.strongest)
+    out = change_light(pictures, strength, rng, recoloring)
+    out = change_tones(out, strength, rng, recoloring)
+    out = change_colors(out, strength, rng, recoloring).clamp_(0, 1)
     # Expensive changes are computed only for the images that get them.
-    rng.apply_to_share(out, how.lut_share, lambda some, at, rng: apply_random_table(some, how.lut * strength[at], rng))
+    rng.apply_to_share(
+        out, recoloring.lut_share, lambda some, at, rng: apply_random_table(some, recoloring.lut * strength[at], rng)
+    )
     if styles is not None:
-        rng.apply_to_share(out, how.film_share, lambda some, at, rng: styles.apply_film(some, strength[at], rng))
-        rng.apply_to_share(out, how.preset_share, lambda some, at, rng: styles.apply_preset(some, strength[at], rng))
-        rng.apply_to_share(out, how.response_share, lambda some, _, rng: styles.change_response(some, rng))
+        rng.apply_to_share(out, recoloring.film_share, lambda some, at, rng: styles.apply_film(some, strength[at], rng))
+        rng.apply_to_share(
+            out, recoloring.preset_share, lambda some, at, rng: styles.apply_preset(some, strength[at], rng)
+        )
+        rng.apply_to_share(out, recoloring.response_share, lambda some, _, rng: styles.change_response(some, rng))
     return restrain(pictures, out, weights)
 
 
@@ -73,20 +77,20 @@ def is_clipped(pictures: Tensor) -> Tensor:
     return (pictures - 0.5).abs_().amax(dim=1, keepdim=True) > 0.5 - 0.5 / 255
 
 
-def change_tones(pictures: Tensor, strength: Tensor, rng: BatchRNG, how: Recoloring) -> Tensor:
+def change_tones(pictures: Tensor, strength: Tensor, rng: BatchRNG, recoloring: Recoloring) -> Tensor:
     """Apply gamma, contrast about a random pivot, and a random monotone tone curve."""
     gamma = rng.normal(1, 1, 1) + 0.4 * rng.bernoulli(CROSSED_SHARE) * rng.normal(3, 1, 1)
     # The logarithm and its inverse take half the time of the power.
-    out = pictures.clamp_min(1e-4).log_().mul_(torch.exp2(strength * how.gamma * gamma)).exp_()
-    slope = torch.exp2(strength * how.contrast * rng.normal(1, 1, 1))
+    out = pictures.clamp_min(1e-4).log_().mul_(torch.exp2(strength * recoloring.gamma * gamma)).exp_()
+    slope = torch.exp2(strength * recoloring.contrast * rng.normal(1, 1, 1))
     out = change_contrast(out, slope, rng).clamp_(0, 1)
 
     def bend(some: Tensor, places: Tensor, rng: BatchRNG) -> Tensor:
         pieces = rng.normal(1, 6) + 0.5 * rng.bernoulli(CROSSED_SHARE, rank=3) * rng.normal(3, 6)
-        pieces = pieces * how.tone_curve * strength[places].view(-1, 1, 1)
+        pieces = pieces * recoloring.tone_curve * strength[places].view(-1, 1, 1)
         return render_curves(torch.exp(F.interpolate(pieces, size=24, mode="linear", align_corners=True)), some)
 
-    rng.apply_to_share(out, how.tone_curve_share, bend)
+    rng.apply_to_share(out, recoloring.tone_curve_share, bend)
     return out
 
 
@@ -101,20 +105,22 @@ def change_contrast(pictures: Tensor, slope: Tensor, rng: BatchRNG) -> Tensor:
     return out
 
 
-def change_colors(pictures: Tensor, strength: Tensor, rng: BatchRNG, how: Recoloring) -> Tensor:
+def change_colors(pictures: Tensor, strength: Tensor, rng: BatchRNG, recoloring: Recoloring) -> Tensor:
     """Change saturation and hue, tint shadows and highlights, fade blacks and whites."""
     luma = tensor_luma(pictures)
-    saturation = torch.exp2(strength * how.saturation * rng.normal(1, 1, 1))
-    chroma = rotate_hue((pictures - luma) * saturation, strength * how.hue * rng.normal(1, 1, 1))
+    saturation = torch.exp2(strength * recoloring.saturation * rng.normal(1, 1, 1))
+    chroma = rotate_hue((pictures - luma) * saturation, strength * recoloring.hue * rng.normal(1, 1, 1))
     rng.apply_to_share(
-        chroma, how.hue_range_share, lambda some, at, rng: change_hue_range(some, how.hue_range * strength[at], rng)
+        chroma,
+        recoloring.hue_range_share,
+        lambda some, at, rng: change_hue_range(some, recoloring.hue_range * strength[at], rng),
     )
-    amount = how.split_tone * strength
+    amount = recoloring.split_tone * strength
     shadows, highlights = rng.normal(3, 1, 1) * amount, rng.normal(3, 1, 1) * amount
     tint = (shadows * (1 - luma).square_()).addcmul_(highlights, luma.square())
-    fade = how.fade * strength
+    fade = recoloring.fade * strength
     lift, lower = rng.normal(1, 1, 1).abs() * fade, rng.normal(1, 1, 1).abs() * fade
-    faded = rng.bernoulli(how.fade_share)
+    faded = rng.bernoulli(recoloring.fade_share)
     return chroma.add_(luma).add_(tint).mul_(1 - faded * (lift + lower)).add_(faded * lift)
 
 

@@ -30,26 +30,26 @@ SRGB_OF_CONES = torch.linalg.inv(CONES_OF_SRGB)
 BALANCE = torch.tensor([1.0, 0.35, 1.0])  # deviations of white balance, of red, green and blue
 
 
-def change_light(pictures: Tensor, strength: Tensor, rng: BatchRNG, how: Recoloring) -> Tensor:
+def change_light(pictures: Tensor, strength: Tensor, rng: BatchRNG, recoloring: Recoloring) -> Tensor:
     """Simulate other lighting, exposure and camera response for each image.
 
     Args:
         pictures: (B, 3, H, W) sRGB values in [0, 1].
         strength: (B, 1, 1, 1), how far each image's changes go.
         rng: the random numbers.
-        how: the kinds of change.
+        recoloring: the kinds of change.
 
     Returns:
         (B, 3, H, W) sRGB values in [0, 1].
     """
-    cameras = rng.sample_indices(how.camera_share)
-    took, shows = (draw_camera(rng.subset(cameras), how.camera * strength[cameras]) for _ in range(2))
+    cameras = rng.sample_indices(recoloring.camera_share)
+    took, shows = (draw_camera(rng.subset(cameras), recoloring.camera * strength[cameras]) for _ in range(2))
     linear = srgb_tensor_to_linear(pictures)
     linear[cameras] = took.decode(pictures.index_select(0, cameras))
-    linear = apply_matrices(linear, draw_matrices(strength, rng, how))
-    linear = change_shadows_and_highlights(linear, how.shadows_and_highlights * strength, rng)
-    shade(linear, strength, rng, how)
-    rng.apply_to_share(linear, how.shoulder_share, lambda bright, *_: roll_off(bright))
+    linear = apply_matrices(linear, draw_matrices(strength, rng, recoloring))
+    linear = change_shadows_and_highlights(linear, recoloring.shadows_and_highlights * strength, rng)
+    shade(linear, strength, rng, recoloring)
+    rng.apply_to_share(linear, recoloring.shoulder_share, lambda bright, *_: roll_off(bright))
     shown = linear_tensor_to_srgb(linear)
     shown[cameras] = shows.encode(linear.index_select(0, cameras))
     return shown.clamp_(0, 1)
@@ -76,22 +76,22 @@ def apply_matrices(linear: Tensor, matrices: Tensor) -> Tensor:
     return torch.bmm(matrices, linear.flatten(2)).view_as(linear)
 
 
-def draw_matrices(strength: Tensor, rng: BatchRNG, how: Recoloring) -> Tensor:
+def draw_matrices(strength: Tensor, rng: BatchRNG, recoloring: Recoloring) -> Tensor:
     """Draw exposure, white balance, relighting and channel mixing as one matrix.
 
     Returns:
         (B, 3, 3) for linear sRGB.
     """
     amount = strength.view(-1, 1, 1)
-    mixing = rng.normal(3, 3) * how.color_mixing * amount
+    mixing = rng.normal(3, 3) * recoloring.color_mixing * amount
     matrices = (
         torch.eye(3, device=rng.device) + mixing - torch.diag_embed(mixing.sum(dim=2))
     )  # rows sum to 1: grays stay
-    scenes = rng.sample_indices(how.relighting_share)
+    scenes = rng.sample_indices(recoloring.relighting_share)
     before, after = (draw_temperature(rng.subset(scenes)) for _ in range(2))
-    matrices[scenes] = matrices[scenes] @ relighting(before, after, how.relighting * strength[scenes].flatten())
-    gains = rng.normal(1, 3) * device_constant(BALANCE, rng.device) * how.white_balance
-    stops = rng.normal(1, 1) * how.exposure
+    matrices[scenes] = matrices[scenes] @ relighting(before, after, recoloring.relighting * strength[scenes].flatten())
+    gains = rng.normal(1, 3) * device_constant(BALANCE, rng.device) * recoloring.white_balance
+    stops = rng.normal(1, 1) * recoloring.exposure
     return matrices * torch.exp(amount * (gains + 0.6931 * stops))
 
 
@@ -162,7 +162,7 @@ def daytime(temperature: Tensor) -> Tensor:
     return -DIMMING * (mired / end) ** 2
 
 
-def shade(linear: Tensor, strength: Tensor, rng: BatchRNG, how: Recoloring) -> None:
+def shade(linear: Tensor, strength: Tensor, rng: BatchRNG, recoloring: Recoloring) -> None:
     """Apply light falloff and soft patches of light to some of the images (B, 3, H, W), in place."""
 
     def slope(some: Tensor, places: Tensor, rng: BatchRNG) -> Tensor:
@@ -170,15 +170,15 @@ def shade(linear: Tensor, strength: Tensor, rng: BatchRNG, how: Recoloring) -> N
         down, right = (torch.linspace(-1, 1, count, device=some.device) for count in (height, width))
         down = down.view(-1, 1)
         stops = rng.normal(1, 1, 1) * down + rng.normal(1, 1, 1) * right
-        return some * torch.exp2(how.falloff * strength[places] * stops)
+        return some * torch.exp2(recoloring.falloff * strength[places] * stops)
 
     def patches(some: Tensor, places: Tensor, rng: BatchRNG) -> Tensor:
         cloudy = F.interpolate(rng.normal(1, 4, 4), size=some.shape[2:], mode="bicubic", align_corners=True)
         stops = rng.normal(1, 1, 1) * torch.sigmoid(4 * cloudy)
-        return some * torch.exp2(how.patches * strength[places] * stops)
+        return some * torch.exp2(recoloring.patches * strength[places] * stops)
 
-    rng.apply_to_share(linear, how.falloff_share, slope)
-    rng.apply_to_share(linear, how.patches_share, patches)
+    rng.apply_to_share(linear, recoloring.falloff_share, slope)
+    rng.apply_to_share(linear, recoloring.patches_share, patches)
 
 
 def roll_off(linear: Tensor, start: float = 0.6) -> Tensor:

@@ -195,16 +195,16 @@ class PairMaker(PairSource):
         chosen = torch.cat([mild, full])
         if not len(chosen):
             return
-        how = self.recoloring
+        recoloring = self.recoloring
         strength = torch.cat(
             [
                 rng.subset(mild).uniform_between(WEAKEST_MILD, STRONGEST_MILD),
-                rng.subset(full).uniform_between(how.weakest, how.strongest),
+                rng.subset(full).uniform_between(recoloring.weakest, recoloring.strongest),
             ]
         )
         own = rng.subset(chosen)
         some, weights = (tensor.index_select(0, chosen) for tensor in (pictures, regions))
-        pictures[chosen] = recolor(some, weights, own, how, self.styles, strength)
+        pictures[chosen] = recolor(some, weights, own, recoloring, self.styles, strength)
 
     def find_reference(
         self, number: int, region: int, rng: np.random.Generator

@@ -26,8 +26,8 @@ def pictures() -> Tensor:
     return torch.stack([image[:, top : top + 128 : 2, 90:218:2] for image in images for top in (0, 90, 180)])
 
 
-def degraded(pictures: Tensor, how: Degradation, seed: int = 0) -> Tensor:
-    return degrade(pictures, BatchRNG.seeded(np.random.default_rng(seed), len(pictures)), how)
+def degraded(pictures: Tensor, degradation: Degradation, seed: int = 0) -> Tensor:
+    return degrade(pictures, BatchRNG.seeded(np.random.default_rng(seed), len(pictures)), degradation)
 
 
 def difference(one: Tensor, other: Tensor) -> float:
@@ -45,7 +45,7 @@ def test_degrade_switched_off_changes_nothing(pictures: Tensor) -> None:
 
 
 @pytest.mark.parametrize(
-    "how",
+    "degradation",
     [
         replace(FLAWLESS, blur_share=0.5),
         replace(FLAWLESS, sharpen_share=0.5),
@@ -54,9 +54,9 @@ def test_degrade_switched_off_changes_nothing(pictures: Tensor) -> None:
     ],
     ids=["blur", "sharpen", "noise", "jpeg"],
 )
-def test_degrade_changes_only_a_share(pictures: Tensor, how: Degradation) -> None:
+def test_degrade_changes_only_a_share(pictures: Tensor, degradation: Degradation) -> None:
     many = pictures.repeat(10, 1, 1, 1)
-    out = degraded(many, how)
+    out = degraded(many, degradation)
     hit = (out != many).flatten(1).any(dim=1)
     assert 0.3 < float(hit.float().mean()) < 0.7
     assert 0 <= float(out.min()) <= float(out.max()) <= 1
@@ -75,11 +75,13 @@ def test_blur_and_sharpen_change_detail(pictures: Tensor) -> None:
 
 
 def test_add_noise_grows_with_light() -> None:
-    how = replace(FLAWLESS, noise_share=1, sensitivity=0)
+    degradation = replace(FLAWLESS, noise_share=1, sensitivity=0)
     light = torch.tensor([0.05, 0.2, 0.5]).view(3, 1, 1, 1).expand(3, 3, 128, 128)
-    variance = (srgb_tensor_to_linear(degraded(linear_tensor_to_srgb(light), how)) - light).flatten(1).var(dim=1)
+    variance = (
+        (srgb_tensor_to_linear(degraded(linear_tensor_to_srgb(light), degradation)) - light).flatten(1).var(dim=1)
+    )
     assert bool((variance.diff() > 0).all())
-    expected = how.shot_noise * light[:, 0, 0, 0] + how.read_noise**2
+    expected = degradation.shot_noise * light[:, 0, 0, 0] + degradation.read_noise**2
     torch.testing.assert_close(variance, expected, rtol=0.1, atol=0)
 
 

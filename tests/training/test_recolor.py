@@ -51,9 +51,9 @@ def pictures() -> Tensor:
     return torch.stack([*found, ramp, ramp.flip(2) * torch.tensor([1.0, 0.6, 0.3]).view(3, 1, 1)])
 
 
-def recolored(pictures: Tensor, how: Recoloring, seed: int = 0) -> Tensor:
+def recolored(pictures: Tensor, recoloring: Recoloring, seed: int = 0) -> Tensor:
     rng = BatchRNG.seeded(np.random.default_rng(seed), len(pictures))
-    return recolor(pictures, torch.ones_like(pictures[:, :1]), rng, how, STYLES)
+    return recolor(pictures, torch.ones_like(pictures[:, :1]), rng, recoloring, STYLES)
 
 
 def only(kind: str) -> Recoloring:
