@@ -23,6 +23,7 @@ from gimp_bridge.finish_messages import (
     WindowsPlaced,
 )
 from s2am_common.errors import EngineError
+from s2am_common.sliders import FINISH_SLIDERS
 from s2am_engine.color.map import ColorMap
 from s2am_engine.color.srgb import linear_to_srgb, srgb_to_linear
 from s2am_engine.finish.edges import Surroundings
@@ -56,16 +57,15 @@ def measure_finish(request: MeasureFinish) -> FinishMeasured:
     around = Surroundings.measure(image.pixels, mask, image.alpha).scaled(scale) if mask.any() else None
     shading = predict_shading(image, mask, color_map).scaled(scale) if request.light else None
     measurement = FinishMeasurement.of(windows, color_map, around)
-    sharpness = measurement.automatic_sharpness()
-    grain = measurement.automatic_grain(sharpness if request.sharpness is None else request.sharpness)
-    light = {"light": measurement.automatic_light(shading)} if shading else {}
+    automatic = measurement.automatic(shading, request.sharpness)
+    names = [name for name, spec in FINISH_SLIDERS.items() if spec.automatic and (shading or name != "light")]
     return FinishMeasured(
         measured={
             "measurement": measurement.to_json(),
             "surroundings": around.to_json() if around else None,
             "shading": shading.to_json() if shading else None,
         },
-        automatic=light | {"grain": grain, "sharpness": sharpness, "decontaminate": measurement.fringe},
+        automatic={name: getattr(automatic, name) for name in names},
         notes=measurement.notes,
     )
 

@@ -115,17 +115,18 @@ class FinishMeasurement:
         foreground, background = map(RegionMeasurement.of, windows.regions(color_map))
         return cls(foreground, background, fringe=around.fringe if around else 0.0)
 
-    def automatic(self, shading: Shading | None = None) -> Finish:
+    def automatic(self, shading: Shading | None = None, sharpness: float | None = None) -> Finish:
         """Return the values that match the foreground to the background; 0 = no evidence.
 
         Args:
             shading: of the foreground; None = its light stays as it is.
+            sharpness: the chosen one, for which the grain is; None = the automatic one.
         """
-        sharpness = self.automatic_sharpness()
+        softening = self.automatic_sharpness()
         return Finish(
             light=self.automatic_light(shading) if shading else 0.0,
-            grain=self.automatic_grain(sharpness),
-            sharpness=sharpness,
+            grain=self.automatic_grain(softening if sharpness is None else sharpness),
+            sharpness=softening,
             decontaminate=self.fringe,
         )
 
@@ -143,18 +144,15 @@ class FinishMeasurement:
         for name, value in values.items():
             if value == AUTO and not (name in FINISH_SLIDERS and FINISH_SLIDERS[name].automatic):
                 raise ValueError(f"{name} has no automatic value: give a number")
-        given = dict(values)
-        if given.get("light") == AUTO:
-            if shading is None:
-                raise ValueError("an automatic light needs the shading")
-            given["light"] = self.automatic_light(shading)
-        if given.get("sharpness") == AUTO:
-            given["sharpness"] = self.automatic_sharpness()
-        if given.get("grain") == AUTO:
-            given["grain"] = self.automatic_grain(float(given.get("sharpness", 0)))
-        if given.get("decontaminate") == AUTO:
-            given["decontaminate"] = self.fringe
-        return Finish.from_values({name: float(value) for name, value in given.items()})
+        if values.get("light") == AUTO and shading is None:
+            raise ValueError("an automatic light needs the shading")
+        if AUTO not in values.values():
+            return Finish.from_values({name: float(value) for name, value in values.items()})
+        sharpness = values.get("sharpness", 0.0)
+        automatic = self.automatic(shading, None if sharpness == AUTO else float(sharpness))
+        return Finish.from_values(
+            {name: getattr(automatic, name) if value == AUTO else float(value) for name, value in values.items()}
+        )
 
     @property
     def notes(self) -> tuple[str, ...]:
