@@ -16,6 +16,7 @@ from gimp_bridge import finish_messages, layer_pixels
 from gimp_bridge.finish_messages import FINISH_WINDOW, LayerFinish, MeasureFinish, PlaceWindows
 from gimp_bridge.layer_pixels import NativeFormat, PixelLayout, PixelSource
 from s2am_common.errors import EngineError
+from s2am_common.sliders import FINISH_SLIDERS
 from s2am_engine.color.apply import apply_color_map
 from s2am_engine.finish.edges import Surroundings
 from s2am_engine.finish.finisher import Finisher
@@ -78,6 +79,13 @@ def test_automatic_decontamination_finds_an_old_background(tmp_path: Path) -> No
     found = measure(engine, layer, np.rint(visible + fringe).clip(0, 255).astype(np.uint8))
     assert found.automatic["decontaminate"] > 0.5
     assert found.measured["measurement"]["fringe"] == found.automatic["decontaminate"]
+
+
+def test_automatic_values_are_those_of_the_measurement(tmp_path: Path) -> None:
+    found = measure(LocalEngine(tmp_path), *layer_and_composite())
+    measurement = FinishMeasurement.from_json(found.measured["measurement"])
+    automatic = vars(measurement.automatic(Shading.from_json(found.measured["shading"])))
+    assert found.automatic == {name: automatic[name] for name, spec in FINISH_SLIDERS.items() if spec.automatic}
 
 
 @pytest.mark.parametrize("depth", ["u8", "float"])
