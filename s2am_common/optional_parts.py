@@ -40,6 +40,7 @@ TRAIN = OptionalPart(
 )
 
 _MB = 1_000_000
+
 OPTIONAL_PARTS = {
     part.name: part
     for part in (
@@ -47,7 +48,7 @@ OPTIONAL_PARTS = {
         OptionalPart(
             "editor",
             "the editor",
-            {"PyQt6": "PyQt6", "psd_tools": "psd-tools", "defusedxml": "defusedxml", "filelock": "filelock"},
+            {"PyQt6": "PyQt6", "psd_tools": "psd-tools", "filelock": "filelock"},
             96 * _MB,
             270 * _MB,
         ),

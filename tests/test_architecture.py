@@ -8,12 +8,14 @@ Python. The contracts of import-linter are in pyproject.toml.
 from __future__ import annotations
 
 import ast
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from gimp_bridge import CLIENT_FILES
+from s2am_common.optional_parts import OPTIONAL_PARTS
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 CLIENT = [f"gimp_bridge.{Path(name).stem}" for name in CLIENT_FILES if name != "__init__.py"]
@@ -93,3 +95,12 @@ def test_foreign_imports_finds_imports_in_functions(tmp_path: Path) -> None:
     )
     found = foreign_imports(file, *CLIENT)
     assert found == {"gimp_bridge.server", "..launch", "numpy", "s2am_engine.inference.harmonizer.Harmonizer"}
+
+
+def test_engine_and_commands_start_without_any_optional_part() -> None:
+    libraries = sorted({library for part in OPTIONAL_PARTS.values() for library in part.libraries})
+    hide = f"import sys; sys.modules.update(dict.fromkeys({libraries}))"  # importing one of them fails
+    commands = "from s2am_engine.cli.main import build_parser; build_parser()"
+    code = f"{hide}; import s2am_engine, gimp_bridge.engine_session, gimp_bridge.serve_command; {commands}"
+    done = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
