@@ -41,6 +41,9 @@ TRAIN = OptionalPart(
 
 _MB = 1_000_000
 
+SAMPLE = OptionalPart("sample", "the sample image", {"skimage": "scikit-image"}, 14 * _MB, 33 * _MB)
+"""Only photographs of its package are used, so its libraries (38 MB) are not installed."""
+
 OPTIONAL_PARTS = {
     part.name: part
     for part in (
@@ -52,7 +55,7 @@ OPTIONAL_PARTS = {
             96 * _MB,
             270 * _MB,
         ),
-        OptionalPart("sample", "the sample image", {"skimage": "scikit-image"}, 52 * _MB, 190 * _MB),
+        SAMPLE,
         OptionalPart("onnx", "export to ONNX", {"onnx": "ONNX", "onnxscript": "ONNX Script"}, 22 * _MB, 90 * _MB),
         OptionalPart("raw", "camera raw files", {"rawpy": "rawpy"}, 3 * _MB, 8 * _MB),
         OptionalPart("jxl", "JPEG XL files", {"pillow_jxl": "pillow-jxl-plugin"}, 5 * _MB, 14 * _MB),

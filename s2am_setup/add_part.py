@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from s2am_common.errors import InstallError
-from s2am_common.optional_parts import TRAIN, OptionalPart
+from s2am_common.optional_parts import SAMPLE, TRAIN, OptionalPart
 from s2am_common.version import __version__
 from s2am_setup import packages, torch_builds
 from s2am_setup.console import Console, format_bytes
@@ -90,8 +90,11 @@ def add_part(
             with console.step(f"Installing PyTorch {build.name}"), _whole_torch(environment):
                 torch = packages.install_torch(environment, build, sources, console)
         with console.step(f"Installing the libraries for {part.purpose}"):
-            project = f"s2am[{part.name}]=={__version__}"
-            packages.install_project(environment, project, torch, sources, console)
+            if part is SAMPLE:
+                packages.install_sample_photographs(environment, sources, console)
+            else:
+                project = f"s2am[{part.name}]=={__version__}"
+                packages.install_project(environment, project, torch, sources, console)
         _record(part, torch, installation)
         if installation.is_by_installer and part.name == "editor":
             write_launchers(platform, installation.launchers, installation.manifest)

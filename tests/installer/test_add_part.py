@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from installer import install
-from s2am_common.optional_parts import OPTIONAL_PARTS, TRAIN, OptionalPart
+from s2am_common.optional_parts import OPTIONAL_PARTS, SAMPLE, TRAIN, OptionalPart
 from s2am_setup import add_part, command, packages
 from s2am_setup.console import Console
 from s2am_setup.installation import Installation, find_installation
@@ -65,6 +65,19 @@ def test_add_part_records_the_part(
     manifest = find_installation(installation.platform, None, "s2am doctor").manifest
     assert manifest.parts == ["raw"]
     assert manifest.torch == "2.13.0+cpu"
+
+
+def test_add_part_adds_the_photographs_of_the_sample_without_libraries(
+    installation: Installation, tmp_path: Path
+) -> None:
+    """They are 14 MB, and the libraries of their package 38 MB more."""
+    fakes.make_wheel(tmp_path / "wheels", "scipy", "1.0", {"scipy.py": ""})
+    fakes.make_wheel(tmp_path / "wheels", "scikit-image", "0.24", {"skimage/__init__.py": ""}, ["scipy"])
+    environment = Environment(Path(sys.prefix))
+    environment.pip(["uninstall", "--yes", "scikit-image"], Console(io.StringIO()))
+    add_part.add_part(SAMPLE, installation, Console(io.StringIO()))
+    assert (environment.version("scikit-image"), environment.version("scipy")) == ("0.24", "")
+    assert find_installation(installation.platform, None, "s2am doctor").manifest.parts == ["sample"]
 
 
 def test_add_part_adds_the_editor_to_the_menus(installation: Installation) -> None:
