@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from PyQt6.QtCore import QEvent, QPointF, QSize, Qt, QTimer
-from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent
+from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent, QResizeEvent
 from PyQt6.QtWidgets import (
     QAbstractSpinBox,
     QApplication,
@@ -398,6 +398,11 @@ class MainWindow(QMainWindow):
         """Give keys to the canvas."""
         if event and not self.canvas.release_key(event):
             super().keyReleaseEvent(event)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Leave room for the canvas above the variants."""
+        super().resizeEvent(event)
+        self.variants.fit(self.height())
 
     def changeEvent(self, event: QEvent | None) -> None:
         """Release the held keys when another window becomes active."""

@@ -14,6 +14,7 @@ from s2am_editor.window.dialogs.batch import BatchDialog
 from s2am_editor.window.dialogs.batch_form import BACKGROUND_MODE, COMPOSITE_MODE
 from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.theme import Theme
+from s2am_engine.batch import BatchEvent, BatchItem
 from s2am_engine.image.data import ImageData
 from s2am_engine.image.io import load_image, save_image
 from tests.editor.ui.conftest import disc
@@ -148,3 +149,41 @@ def test_batch_dialog_harmonizes_composites_with_masks(
     click(batch.start_button)
     qtbot.waitUntil(lambda: not batch.batch_job.busy, timeout=LONG)
     assert states(batch)["beach.png"].startswith("Done")
+
+
+def test_batch_dialog_names_what_a_canceled_batch_left_undone(
+    qtbot: QtBot, batch: BatchDialog, background: Path, tmp_path: Path
+) -> None:
+    sources = tmp_path / "layers"
+    sources.mkdir()
+    for number in range(6):
+        save_image(sources / f"{number}.png", disc(120, 100))
+    (sources / "0.png").write_bytes(b"")
+    for row, path in (
+        (batch.form.sources, sources),
+        (batch.form.background, background),
+        (batch.form.output, tmp_path / "results"),
+    ):
+        row.set_path(path)
+
+    def cancel(event: BatchEvent[object]) -> None:
+        if event.index == 2:
+            batch.batch_job.cancel()
+
+    batch.batch_job.happened.connect(cancel)
+    click(batch.start_button)
+    qtbot.waitUntil(lambda: not batch.batch_job.busy, timeout=LONG)
+    found = states(batch)
+    assert "is empty" in found["0.png"]
+    assert found["1.png"].startswith("Done")
+    assert [found[f"{number}.png"] for number in (3, 4, 5)] == ["Not done"] * 3
+
+
+def test_batch_dialog_leaves_room_for_the_reasons_beside_long_names(batch: BatchDialog, tmp_path: Path) -> None:
+    name = "a photograph of a garden in late summer " * 5
+    batch._fill([BatchItem(tmp_path / f"{name}.png", tmp_path / "result.png")])
+    viewport = batch.table.viewport()
+    assert viewport is not None
+    assert batch.table.columnWidth(0) <= viewport.width() / 2
+    assert batch.table.columnWidth(1) >= viewport.width() / 2
+    assert batch.table.rowHeight(0) > 3 * batch.fontMetrics().height()

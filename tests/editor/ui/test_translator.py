@@ -155,6 +155,15 @@ def test_nothing_is_cut_off_on_small_screens_and_with_large_fonts(
         window.tool_box.choose(name)
         qtbot.wait(20)
         assert cut_off(window) == [], name
+    window.tool_box.choose("move")
+    window.variant_commands.show_first()
+    driver.wait(lambda: not window.harmonizing.busy)
+    driver.settle()
+    strip = window.variants
+    assert strip.cards
+    assert strip.mapTo(window, strip.rect().bottomLeft()).y() < window.status.y()
+    shown = [label.visibleRegion().boundingRect() for label in strip.cards[0].findChildren(QLabel)]
+    assert [area.height() for area in shown] == [label.height() for label in strip.cards[0].findChildren(QLabel)]
     inside, viewport = scrolled.widget(), scrolled.viewport()
     assert inside is not None
     assert viewport is not None

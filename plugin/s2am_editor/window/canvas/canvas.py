@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
-from PyQt6.QtCore import QEvent, QPoint, QPointF, QRect, Qt, QTimer, pyqtSignal
+from PyQt6.QtCore import QEvent, QPoint, QPointF, QRect, QSize, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import (
     QKeyEvent,
     QMouseEvent,
@@ -28,6 +28,7 @@ from s2am_editor.window.canvas.viewport import Viewport
 from s2am_editor.window.tools.tool import Pointer, Tool
 from s2am_engine.image.rect import Rect
 
+MIN_CANVAS_SIZE = QSize(240, 180)  # in pixels of the widget
 WHEEL_ZOOM = 1.0015  # zoom factor per wheel unit; a notch is 120 units
 ARRIVAL_DELAY = 30  # milliseconds during which arriving tiles are collected, to paint them together
 MIN_SPLIT = 0.02  # share of the width that stays on either side of the divider
@@ -77,7 +78,7 @@ class Canvas(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setMinimumSize(240, 180)
+        self.setMinimumSize(MIN_CANVAS_SIZE)
         self.setAccessibleName(self.tr("Canvas"))
 
     # ---- content

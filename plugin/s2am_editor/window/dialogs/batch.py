@@ -31,6 +31,7 @@ from s2am_editor.window.widgets.layouts import DIALOG_MARGINS, column_of, fit_on
 from s2am_engine.batch import BatchEvent, BatchItem, plan_batch
 
 CONTACT_SHEET = "contact-sheet.png"
+MOST_FOR_NAMES = 0.4  # share of the list that long names take; they are wrapped
 
 
 class BatchJob(QObject):
@@ -87,6 +88,7 @@ class BatchDialog(QDialog):
         self.setWindowTitle(self.tr("Batch"))
         fit_on_screen(self, QSize(760, 640))
         self._sheet: Path | None = None
+        self._not_done: set[int] = set()  # lines of the images that have no result yet
         self.batch_job = BatchJob(self)
         self.banner = Banner()
         self.form = BatchForm(settings)
@@ -110,7 +112,7 @@ class BatchDialog(QDialog):
         self.batch_job.happened.connect(self._take)
         self.batch_job.finished.connect(self._finish)
         self.batch_job.failed.connect(self.banner.show_problem)
-        self.batch_job.stopped.connect(self._refresh)
+        self.batch_job.stopped.connect(self._stop)
         self._refresh()
 
     def _make_table(self) -> None:
@@ -124,7 +126,7 @@ class BatchDialog(QDialog):
                 header.setHighlightSections(False)
         across, down = self.table.horizontalHeader(), self.table.verticalHeader()
         if across is not None and down is not None:  # an empty header is false
-            across.setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
+            across.setSectionResizeMode(0, QHeaderView.ResizeMode.Interactive)
             across.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
             across.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
             down.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
@@ -164,8 +166,16 @@ class BatchDialog(QDialog):
         for line, item in enumerate(items):
             for column, text in enumerate((item.source.name, self.tr("Waiting"))):
                 self.table.setItem(line, column, QTableWidgetItem(text))
+        self._give_names_room()
+        self._not_done = set(range(len(items)))
         self.bar.setRange(0, len(items))
         self.bar.setValue(0)
+
+    def _give_names_room(self) -> None:
+        """Make the column of names as wide as they are, but leave the larger part to the reasons of failures."""
+        viewport = self.table.viewport()
+        most = round(viewport.width() * MOST_FOR_NAMES) if viewport else 0
+        self.table.setColumnWidth(0, min(self.table.sizeHintForColumn(0), most))
 
     def _take(self, event: BatchEvent[BeforeAfter]) -> None:
         texts = {
@@ -173,13 +183,24 @@ class BatchDialog(QDialog):
             "done": self.tr("Done in {0:.1f} s").format(event.seconds),
             "failed": str(event.error or ""),
         }
-        cell = self.table.item(event.index, 1)
-        if cell:
-            cell.setText(texts[event.kind])
-            cell.setToolTip(texts[event.kind])
-            self.table.scrollToItem(cell)
+        self._show_status(event.index, texts[event.kind])
+        self.table.scrollToItem(self.table.item(event.index, 1))
+        if event.kind != "started":
+            self._not_done.discard(event.index)
         self.bar.setValue(event.index + (event.kind != "started"))
         self.state.setText(self.tr("{0} of {1}").format(event.index + 1, event.total))
+
+    def _show_status(self, line: int, text: str) -> None:
+        cell = self.table.item(line, 1)
+        if cell:
+            cell.setText(text)
+            cell.setToolTip(text)
+
+    def _stop(self) -> None:
+        """Name the images that were not harmonized, as the batch was canceled or could not run."""
+        for line in self._not_done:
+            self._show_status(line, self.tr("Not done"))
+        self._refresh()
 
     def _finish(self, failed: int) -> None:
         total = self.table.rowCount()

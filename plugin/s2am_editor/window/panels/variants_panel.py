@@ -8,11 +8,13 @@ from PyQt6.QtGui import QEnterEvent, QImage, QKeyEvent, QMouseEvent, QPixmap
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from s2am_editor.document.model import Harmonization
+from s2am_editor.window.canvas.canvas import MIN_CANVAS_SIZE
 from s2am_editor.window.panels.harmonize_panel import Variant
 from s2am_editor.window.widgets.basic import heading, muted_label, push_button, small_button
 from s2am_editor.window.widgets.layouts import for_font
 
-PREVIEW_HEIGHT = 190  # pixels of a preview
+MIN_PREVIEW_HEIGHT, PREVIEW_HEIGHT = 80, 190  # pixels of a preview in a low window, and in a high one
+OTHERS_HEIGHT = 284  # pixels of a window around canvas and previews: bars, and the texts of the strip
 
 
 class VariantCard(QFrame):
@@ -21,29 +23,32 @@ class VariantCard(QFrame):
     chosen = pyqtSignal(object)  # the card
     hovered = pyqtSignal(object)  # the card, or None when the pointer leaves it
 
-    def __init__(self, image: QImage, name: str, about: str, value: Variant) -> None:
-        """Show a preview and its name; `about`: how it was made; `value`: the variant."""
+    def __init__(self, image: QImage, name: str, about: str, value: Variant, height: int) -> None:
+        """Show a preview of a height and its name; `about`: how it was made; `value`: the variant."""
         super().__init__()
         self.value = value
+        self._image, self._preview = image, QLabel()
         self.setObjectName("variant")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setAccessibleName(name)
         self.setToolTip(about)
-        preview = QLabel()
-        ratio = self.devicePixelRatioF()
-        pixmap = QPixmap.fromImage(image).scaledToHeight(
-            round(PREVIEW_HEIGHT * ratio), Qt.TransformationMode.SmoothTransformation
-        )
-        pixmap.setDevicePixelRatio(ratio)
-        preview.setPixmap(pixmap)
         label = muted_label(name)
         label.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         column = QVBoxLayout(self)
         column.setContentsMargins(5, 5, 5, 3)
         column.setSpacing(3)
-        column.addWidget(preview, 0, Qt.AlignmentFlag.AlignHCenter)
+        column.addWidget(self._preview, 0, Qt.AlignmentFlag.AlignHCenter)
         column.addWidget(label)
+        self.set_height(height)
+
+    def set_height(self, height: int) -> None:
+        """Show the preview in another height, in pixels."""
+        ratio = self.devicePixelRatioF()
+        pixmap = QPixmap.fromImage(self._image)
+        pixmap = pixmap.scaledToHeight(round(height * ratio), Qt.TransformationMode.SmoothTransformation)
+        pixmap.setDevicePixelRatio(ratio)
+        self._preview.setPixmap(pixmap)
 
     def set_chosen(self, on: bool) -> None:
         """Mark it as the current one."""
@@ -95,13 +100,13 @@ class VariantsPanel(QWidget):
         inside = QWidget()
         inside.setLayout(self._row)
         inside.setObjectName("sidebar")
-        scroll = QScrollArea()
+        self._height = PREVIEW_HEIGHT
+        self._scroll = scroll = QScrollArea()
         scroll.setObjectName("sidebarScroll")
         scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         scroll.setWidget(inside)
         scroll.setWidgetResizable(True)
         scroll.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setFixedHeight(PREVIEW_HEIGHT + for_font(52))
         self.more_button = push_button(self.tr("More"), self.more_wanted.emit)
         self.more_button.setToolTip(self.tr("Try all other models, too"))
         top = QHBoxLayout()
@@ -116,6 +121,18 @@ class VariantsPanel(QWidget):
         column.addLayout(top)
         column.addWidget(scroll)
         self.hide()
+        self._give_height()
+
+    def fit(self, window_height: int) -> None:
+        """Show previews that leave room for the canvas in a window of a height."""
+        room = window_height - for_font(OTHERS_HEIGHT) - MIN_CANVAS_SIZE.height()
+        self._height = min(max(room, MIN_PREVIEW_HEIGHT), PREVIEW_HEIGHT)
+        self._give_height()
+
+    def _give_height(self) -> None:
+        self._scroll.setFixedHeight(self._height + for_font(52))
+        for card in self.cards:
+            card.set_height(self._height)
 
     def begin(self) -> None:
         """Clear and show the strip."""
@@ -131,7 +148,7 @@ class VariantsPanel(QWidget):
 
     def add(self, image: QImage, name: str, about: str, variant: Variant) -> None:
         """Append a variant."""
-        card = VariantCard(image, name, about, variant)
+        card = VariantCard(image, name, about, variant, self._height)
         card.chosen.connect(lambda card: self.picked.emit(card.value))
         card.hovered.connect(lambda card: self.hovered.emit(card.value if card else None))
         self.cards.append(card)
@@ -149,4 +166,4 @@ class VariantsPanel(QWidget):
 
     def sizeHint(self) -> QSize:
         """The height of a preview with its name."""
-        return QSize(400, PREVIEW_HEIGHT + for_font(92))
+        return QSize(400, self._height + for_font(92))
