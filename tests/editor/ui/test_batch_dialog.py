@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PyQt6.QtCore import Qt
+from PyQt6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
+from s2am_common.image_formats import READABLE_SUFFIXES
 from s2am_editor.window.dialogs.batch import BatchDialog
 from s2am_editor.window.dialogs.batch_form import BACKGROUND_MODE, COMPOSITE_MODE
 from s2am_editor.window.editor_settings import EditorSettings
@@ -187,3 +189,19 @@ def test_batch_dialog_leaves_room_for_the_reasons_beside_long_names(batch: Batch
     assert batch.table.columnWidth(0) <= viewport.width() / 2
     assert batch.table.columnWidth(1) >= viewport.width() / 2
     assert batch.table.rowHeight(0) > 3 * batch.fontMetrics().height()
+
+
+def test_batch_dialog_offers_every_readable_format_as_background(
+    batch: BatchDialog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offered: list[str] = []
+
+    def ask(*arguments: object) -> tuple[list[str], str]:
+        offered.append(str(arguments[-1]))
+        return [], ""
+
+    monkeypatch.setattr("PyQt6.QtWidgets.QFileDialog.getOpenFileNames", ask)
+    for row in (batch.form.background, batch.form.cutout):
+        row.findChildren(QPushButton)[0].click()
+    assert all(f"*{suffix}" in patterns for suffix in READABLE_SUFFIXES for patterns in offered)
+    assert len(offered) == 2

@@ -155,6 +155,11 @@ def test_nothing_is_cut_off_on_small_screens_and_with_large_fonts(
         window.tool_box.choose(name)
         qtbot.wait(20)
         assert cut_off(window) == [], name
+    window.tool_box.proposal_page.describe(confidence=0.2)
+    window.tool_box.options.show_page("proposal")
+    qtbot.wait(20)
+    assert cut_off(window) == []
+    assert window.tool_box.proposal_page.findChildren(ElidedHint)[-1].text().startswith("Vielleicht wurde nichts")
     window.tool_box.choose("move")
     window.variant_commands.show_first()
     driver.wait(lambda: not window.harmonizing.busy)

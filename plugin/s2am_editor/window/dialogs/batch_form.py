@@ -8,10 +8,11 @@ from pathlib import Path
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QGridLayout, QLabel, QLineEdit, QWidget
 
-from s2am_common.image_formats import IMAGE_SUFFIXES, WRITABLE_FORMATS
+from s2am_common.image_formats import WRITABLE_FORMATS
 from s2am_common.sliders import SLIDERS
 from s2am_editor.batch import BatchSettings
 from s2am_editor.window.dialogs import standard_dialogs
+from s2am_editor.window.document_files import file_patterns
 from s2am_editor.window.editor_settings import EditorSettings
 from s2am_editor.window.panels.harmonize_panel import usable_models
 from s2am_editor.window.widgets.basic import ChoiceBox, PathRow, WholeNumberBox
@@ -123,8 +124,7 @@ class BatchForm(QWidget):
         return standard_dialogs.choose_folder(self, self._settings, key, title)
 
     def _image(self, title: str) -> Path | None:
-        patterns = f"{self.tr('Images')} ({' '.join(f'*{suffix}' for suffix in IMAGE_SUFFIXES)})"
-        found = standard_dialogs.choose_to_open(self, self._settings, title, patterns)
+        found = standard_dialogs.choose_to_open(self, self._settings, title, file_patterns(projects=False))
         return found[0] if found else None
 
     # ---- state

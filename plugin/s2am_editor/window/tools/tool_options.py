@@ -28,7 +28,6 @@ from s2am_editor.window.widgets.basic import (
     ElidedHeading,
     ElidedHint,
     NumberBox,
-    muted_label,
     push_button,
     small_button,
 )
@@ -38,6 +37,7 @@ from s2am_editor.window.widgets.sliders import Slider
 from s2am_engine.models.model_store import DETECTION_THRESHOLD
 
 MAX_COORDINATE = 99_999.0  # canvas pixels that a field accepts
+MIN_PROPOSAL_WIDTH = 180  # pixels for the text about a detected region, for the usual font
 SIZE_STEPS = 300  # steps of the logarithmic size slider
 
 
@@ -221,13 +221,13 @@ class ProposalOptions(QWidget):
         """Create the buttons to accept, refine or discard a proposal."""
         super().__init__()
         row = options_row(self, self.tr("Detected"))
-        self._text = muted_label()
+        self._text = ElidedHint("")
+        self._text.setMinimumWidth(for_font(MIN_PROPOSAL_WIDTH))
         row.addWidget(self._text, 1)
         self.accept_button = push_button(self.tr("Use"), self.accepted.emit)
         self.accept_button.setProperty("primary", True)
-        row.addWidget(self.accept_button)
-        row.addWidget(push_button(self.tr("Use and refine"), self.refined.emit))
-        row.addWidget(push_button(self.tr("Discard"), self.refused.emit))
+        refine = push_button(self.tr("Use and refine"), self.refined.emit)
+        row.addWidget(OverflowRow([self.accept_button, push_button(self.tr("Discard"), self.refused.emit), refine]))
 
     def describe(self, confidence: float) -> None:
         """Show the detector's confidence."""
@@ -238,7 +238,7 @@ class ProposalOptions(QWidget):
             )
         else:
             text = self.tr("The tinted region was probably pasted (confidence {0}%). Nothing has changed yet.")
-        self._text.setText(text.format(round(100 * confidence)))
+        self._text.show_text(text.format(round(100 * confidence)))
 
 
 class OptionsBar(QStackedWidget):

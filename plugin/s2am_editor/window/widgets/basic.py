@@ -182,12 +182,19 @@ class ElidedHint(QLabel):
     def __init__(self, text: str, shortest: int = _SHORTEST_HINT) -> None:
         """Show a text, or at least so many letters of it."""
         super().__init__()
-        self._whole, self._shortest = text, shortest
+        self._shortest = shortest
         self.setProperty("role", "muted")
         self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.show_text(text)
+
+    def show_text(self, text: str) -> None:
+        """Show another text."""
+        self._whole = text
         self.setToolTip(text)
         self.setAccessibleName(text)
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.updateGeometry()
+        self._shorten()
 
     def sizeHint(self) -> QSize:
         """Wide enough for the whole text."""
@@ -202,6 +209,9 @@ class ElidedHint(QLabel):
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Show as much of the text as fits."""
         super().resizeEvent(event)
+        self._shorten()
+
+    def _shorten(self) -> None:
         fits = self.fontMetrics().elidedText(self._whole, Qt.TextElideMode.ElideRight, self.width())
         self.setText(fits if len(fits) >= min(self._shortest, len(self._whole)) else "")
 
