@@ -23,6 +23,14 @@ def add_images(parser: argparse.ArgumentParser, metavar: str, about: str) -> Non
     parser.add_argument("images", type=Path, nargs="+", metavar=metavar, help=about)
 
 
+def add_further_images(options: argparse.Namespace, words: Sequence[str]) -> bool:
+    """Add images that follow an option, which argparse does not assign; return whether the words can be images."""
+    if not hasattr(options, "images") or any(word.startswith("-") for word in words):
+        return False
+    options.images += map(Path, words)
+    return True
+
+
 def batch_sources(options: argparse.Namespace, *, alone: bool = False) -> Sources | None:
     """Return the images of a batch, after checking that the options name a folder for the results.
 

@@ -24,6 +24,7 @@ from s2am_common.errors import S2AMError, os_error
 from s2am_common.optional_parts import OptionalPart, find_part
 from s2am_common.paths import user_paths
 from s2am_common.streams import make_printable
+from s2am_engine.cli.batches import add_further_images
 from s2am_engine.cli.evaluation import EVALUATION_COMMANDS
 from s2am_engine.cli.images import IMAGE_COMMANDS
 from s2am_engine.cli.models import MODEL_COMMANDS
@@ -77,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.print_help(sys.stderr)
             return 2
         options, unknown = parser.parse_known_args(words)
-        if unknown:
+        if unknown and not add_further_images(options, unknown):
             options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
         return run_command(options)
     finally:

@@ -35,6 +35,7 @@ def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("cutout a.jpg b.png c.png --likeliest", "2 of 3 images cut out into out"),
         ("cutout a.jpg missing.png c.png --likeliest --mask-only", "2 of 3 masks written into out"),
         ("detect --likeliest a.jpg b.png c.png", "2 of 3 masks written into out"),
+        ("detect a.jpg --likeliest b.png --device cpu c.png", "2 of 3 masks written into out"),
     ],
 )
 @pytest.mark.usefixtures("images")
@@ -90,6 +91,12 @@ def test_several_images_need_masks_and_a_folder(
     code, _, err = run(capsys, *call.split())
     assert (code, sentence in err) == (2, True), err
     assert sorted(images.rglob("*")) == before
+
+
+def test_an_unknown_option_is_no_image(images: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, "detect", "a.jpg", "--sure", "c.png", "-o", "out")
+    assert (code, "unrecognized arguments: --sure c.png" in err) == (2, True)
+    assert not (images / "out").exists()
 
 
 def test_results_beside_their_images_are_refused(images: Path, capsys: pytest.CaptureFixture[str]) -> None:
