@@ -176,8 +176,22 @@ def set_raster(layer_id: int, raster: Raster, name: str) -> Command:
 
 
 def set_harmonization(layer_id: int, harmonization: Harmonization | None, name: str = "Harmonize") -> Command:
-    """Set the harmonization of a layer, which applies to its original pixels; None = original colors."""
-    return _on_layer(name, layer_id, lambda layer: _with(layer, harmonization=harmonization))
+    """Set the harmonization of a layer, which applies to its original pixels; None = original colors.
+
+    Executing it raises DocumentError if the canvas has another size than the harmonization's reference area, as it has
+    changed since the model saw it.
+    """
+    on_layer = _on_layer(name, layer_id, lambda layer: _with(layer, harmonization=harmonization))
+    area = harmonization.reference.area if harmonization else None
+
+    def change(document: Document) -> Document:
+        if area is not None and (area.width, area.height) != (document.width, document.height):
+            raise DocumentError(
+                "The canvas has changed since these colors were computed: harmonize again.", code="document.canvas"
+            )
+        return on_layer.change(document)
+
+    return Command(name, change)
 
 
 def set_shadow(layer_id: int, shadow: Shadow | None, name: str = "Shadow", drag: Gesture = None) -> Command:

@@ -36,6 +36,13 @@ def turn_image(turn: QuarterTurn) -> Command:
     return Command("Rotate image", change)
 
 
+def turns_since(before: Document, now: Document) -> int:
+    """Return the quarter turns, 0 to 3, of the image between two states, as its lowest layer shows them."""
+    first = before.layers[0]
+    found = next((layer for layer in now.layers if layer.id == first.id), first)
+    return round((found.transform.rotation - first.transform.rotation) / 90) % 4
+
+
 def _turned_layer(layer: Layer, document: Document, turn: QuarterTurn) -> Layer:
     found = layer.harmonization
     if found is not None:

@@ -155,6 +155,8 @@ def document_from_json(data: Any, reader: PixelReader, progress: FractionCallbac
         adjustment=adjustment and ImageAdjustment(**_adjustment_from_json(adjustment)),
     )
     _check_consistency(document)
+    layers = [_without_foreign_area(document, layer) for layer in document.layers]
+    document = dataclasses.replace(document, layers=tuple(layers))
     restored = (_with_bases(document, *each) for each in zip(document.layers, data["layers"], strict=True))
     return dataclasses.replace(document, layers=tuple(restored))
 
@@ -182,11 +184,23 @@ def _check_consistency(document: Document) -> None:
         raise ValueError("invalid canvas")
     if any(layer.raster.pixels.dtype != document.dtype for layer in document.layers):
         raise ValueError("a layer of another depth")
-    areas = [document.area, *(h.reference.area for layer in document.layers if (h := layer.harmonization))]
-    if any(area and (area.width, area.height) != (document.width, document.height) for area in areas):
+    if document.area and not _fits(document.area, document):
         raise ValueError("an area of another size")
     if sorted(group.id for group in groups_in(layer_tree(document))) != sorted(group.id for group in document.groups):
         raise ValueError("the layers of a group are not consecutive")
+
+
+def _fits(area: TiledMask, document: Document) -> bool:
+    return (area.width, area.height) == (document.width, document.height)
+
+
+def _without_foreign_area(document: Document, layer: Layer) -> Layer:
+    """Return a layer without a reference area of another canvas, which earlier versions could store; colors stay."""
+    found = layer.harmonization
+    if found is None or found.reference.area is None or _fits(found.reference.area, document):
+        return layer
+    reference = Reference(photographs=found.reference.photographs)
+    return dataclasses.replace(layer, harmonization=dataclasses.replace(found, reference=reference))
 
 
 def _layer_to_json(document: Document, layer: Layer, indices: Mapping[int, int], writer: PixelWriter) -> dict[str, Any]:

@@ -11,10 +11,10 @@ import pytest
 
 from s2am_editor.document import commands
 from s2am_editor.document.history import History
-from s2am_editor.document.model import BENEATH, Document, Harmonization, Reference
+from s2am_editor.document.model import BENEATH, Document, DocumentError, Harmonization, Reference
 from s2am_editor.document.out_of_date import finish_outdated, harmonization_outdated, with_basis
 from s2am_editor.document.raster import TiledMask
-from s2am_editor.document.turning import QuarterTurn, turn_image
+from s2am_editor.document.turning import QuarterTurn, turn_image, turns_since
 from s2am_editor.files.document_io import open_document, save_project
 from s2am_editor.render.export import flatten
 from s2am_editor.render.harmonize_layer import find_finish
@@ -112,3 +112,21 @@ def test_harmonization_stays_current_and_areas_turn() -> None:
     assert harmonization_outdated(moved, moved.layers[1])
     again = turn_image(1).change(moved)
     assert harmonization_outdated(again, again.layers[1]) == harmonization_outdated(moved, moved.layers[1])
+
+
+def test_colors_computed_for_another_canvas_are_refused() -> None:
+    area = TiledMask(300, 200).replaced(10, 20, np.full((5, 8), 255, np.uint8))
+    document = harmonized(Reference("area", area=area))
+    layer = document.layers[1]
+    turned = turn_image(1).change(document)
+    with pytest.raises(DocumentError, match="canvas has changed"):
+        commands.set_harmonization(layer.id, layer.harmonization).change(turned)
+    assert commands.set_harmonization(layer.id, None).change(turned).layers[1].harmonization is None
+    assert commands.set_harmonization(layer.id, layer.harmonization).change(document) is document
+
+
+def test_turns_since_counts_quarter_turns() -> None:
+    document = harmonized()
+    right, left = turn_image(1).change(document), turn_image(-1).change(document)
+    assert [turns_since(document, now) for now in (document, right, left)] == [0, 1, 3]
+    assert turns_since(right, left) == 2

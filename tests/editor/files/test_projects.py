@@ -326,3 +326,17 @@ def test_save_project_keeps_colors_of_transparent_pixels(tmp_path: Path) -> None
     save_project(tmp_path / "logo.ora", Document.from_image(image, "logo"))
     raster = open_document(tmp_path / "logo.ora").document.layers[0].raster
     np.testing.assert_array_equal(raster.pixels, image.pixels)
+
+
+def test_open_document_leaves_out_a_reference_area_of_another_canvas(tmp_path: Path) -> None:
+    """Earlier versions stored such areas, when the image was turned while a model was running."""
+    document, layer = two_layers()
+    reference = Reference("area", area=TiledMask.from_array(disc(200, 300)))
+    found = Harmonization(Matrix(np.eye(3, 4) * 0.9), "concord", reference=reference)
+    document = document.with_layer(dataclasses.replace(layer, harmonization=found))
+    save_project(tmp_path / "p.ora", document)
+    opened = open_document(tmp_path / "p.ora").document
+    restored = opened.layers[1].harmonization
+    assert restored is not None
+    assert restored.reference.kind == "beneath"
+    np.testing.assert_array_equal(flatten(opened).pixels, flatten(document).pixels)

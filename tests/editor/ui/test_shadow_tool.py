@@ -63,3 +63,19 @@ def test_shadow_by_key_handles_sliders_and_undo(driver: WindowDriver, background
         window.session.undo()
     np.testing.assert_array_equal(flatten(window.session.document).pixels[0], plain[0])
     assert not window.all_actions["remove-shadow"].isEnabled()
+
+
+def test_shadow_that_is_estimated_while_the_image_is_turned_turns_with_it(
+    driver: WindowDriver, background: Path, cut_out: Path
+) -> None:
+    driver.open(background, cut_out)
+    window = driver.window
+    window.shadows.cast()
+    driver.settle()
+    automatic = driver.active.shadow
+    assert automatic is not None
+    window.session.undo()
+    window.shadows.cast()
+    window.all_actions["turn-right"].trigger()
+    driver.settle()
+    assert driver.active.shadow == automatic.turned(1)

@@ -8,6 +8,7 @@ from PyQt6.QtCore import QObject, pyqtSignal
 from s2am_common.shadow_sliders import SHADOW_SLIDERS
 from s2am_common.translation import localized
 from s2am_editor.document import commands
+from s2am_editor.document.turning import turns_since
 from s2am_editor.render import harmonize_layer
 from s2am_editor.window.editor_session import EditorSession
 from s2am_editor.window.jobs import BackgroundJobs
@@ -75,8 +76,10 @@ class ShadowCaster(QObject):
         document = self._session.document
 
         def done(estimate: ShadowEstimate) -> None:
-            if any(one.id == layer.id for one in self._session.document.layers):
-                self._session.do(commands.set_shadow(layer.id, estimate.shadow, "Cast shadow"))
+            now = self._session.document
+            if any(one.id == layer.id for one in now.layers):
+                shadow = estimate.shadow.turned(turns_since(document, now))  # while it was estimated
+                self._session.do(commands.set_shadow(layer.id, shadow, "Cast shadow"))
                 self.estimated.emit(layer.id, estimate)
 
         title = self.tr("Estimating the shadow")
