@@ -44,3 +44,10 @@ def test_copy_of_a_harmonized_layer_has_a_shadow_of_its_own(cases: Cases) -> Non
     above = [["pasted harmonized copy", True], ["pasted shadow #1", True], ["pasted harmonized", True]]
     assert facts["between"] == [*above, ["pasted", False], ["pasted shadow", True], ["background", True]]
     assert facts["layers"] == [*above, ["pasted", False], ["background", True]]
+
+
+def test_original_stands_for_its_result(cases: Cases) -> None:
+    facts = cases["original_selected_again"].facts
+    assert [answer["status"] for answer in facts["answers"]] == ["success"] * 3, facts["answers"]
+    assert facts["layers"] == NAMES
+    assert facts["is changed"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from harmonize_layer.core.starting_point import compared
+from harmonize_layer.core.starting_point import compared, with_results
 
 from gimp_bridge.color_messages import MeasureDeviation
 from tests.plugin.conftest import pixels_of
 from tests.plugin.fake_images import Image
-from tests.plugin.harmonize_runs import harmonize
+from tests.plugin.harmonize_runs import harmonize, wrap
 from tests.plugin.local_engine import LocalEngine
 from tests.plugin.presented import Presented
 
@@ -48,3 +48,16 @@ def test_dialog_follows_an_image_that_is_flipped_meanwhile(image: Image, engine:
     assert sum(isinstance(request, MeasureDeviation) for request in engine.sent) == 1
     shown.presenter.update_composite()
     assert sum(isinstance(request, MeasureDeviation) for request in engine.sent) == 1
+
+
+@pytest.mark.parametrize("change", ["none", "hidden", "painted"])
+def test_original_stands_for_its_visible_result(image: Image, engine: LocalEngine, change: str) -> None:
+    harmonize(image, engine, image.layers[0])
+    new, original, background = image.layers
+    if change == "hidden":
+        new.visible = False
+    elif change == "painted":
+        new.buffer.values[5:9, 5:9, :3] = 0
+    _, wrapped = wrap(image, new, original, background)
+    found = [layer.name for layer in with_results(wrapped)]
+    assert found == [new.name, new.name if change == "none" else original.name, background.name]

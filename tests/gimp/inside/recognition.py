@@ -110,3 +110,14 @@ def copies_of_a_harmonized_layer() -> Facts:
     between = shown(made)
     second = call(made, [made.get_layers()[2]], shadow=False)
     return {"answers": [first, second], "between": between, "layers": shown(made)}
+
+
+@case
+def original_selected_again() -> Facts:
+    """A further run on the original, which is hidden below its result, and on both."""
+    made = picture()
+    layer = paste(made)
+    answers = [call(made, [layer], warmth=0.5)]
+    first = read(made.get_layers()[0])
+    answers += [call(made, [layer], warmth=-0.5), call(made, made.get_layers()[:2], warmth=-0.5)]
+    return {"answers": answers, "layers": shown(made), "is changed": read(made.get_layers()[0]) != first}

@@ -14,6 +14,7 @@ from harmonize_layer.core.host import HostImage, HostLayer
 from harmonize_layer.core.layers import find_layers
 from harmonize_layer.core.messages import LayerError, error_message, partly_done
 from harmonize_layer.core.settings import HarmonizeSettings
+from harmonize_layer.core.starting_point import with_results
 from s2am_common.errors import EngineError
 
 
@@ -64,7 +65,7 @@ class HarmonizeBatch:
                 if number == 0:
                     layers = self._harmonize(image, self.layers, progress, previewed)
                 else:
-                    self._harmonize(image, find_layers(image, image.drawables), progress, None)
+                    self._harmonize(image, find_layers(image, with_results(image.drawables)), progress, None)
             except (LayerError, EngineError) as error:
                 failures.append(f"{image.name}: {error_message(error)}")
         return BatchResult(layers, partly_done(failures) if failures else "")

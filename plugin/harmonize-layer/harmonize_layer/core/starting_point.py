@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harmonize_layer.core.host import Digests, HostImage, HostLayer
+from harmonize_layer.core.host import Digests, HostImage, HostLayer, OtherDrawable
 from harmonize_layer.core.layers import every_layer
 from harmonize_layer.core.metadata import EarlierShadow, LayerMetadata, earlier_shadows, identity_of, load_metadata
 from harmonize_layer.core.settings import HarmonizeSettings
@@ -71,4 +72,26 @@ def _find_original(layer: HostLayer, metadata: LayerMetadata) -> tuple[HostLayer
         pair = Digests(candidate.digest(), own)
         if pair == Digests(metadata.original_digest, metadata.digest) or compared.get(pair):
             return candidate, pair.read
+    return None
+
+
+def with_results(drawables: Sequence[HostLayer | OtherDrawable]) -> list[HostLayer | OtherDrawable]:
+    """Return selected drawables, with the visible new layer of an earlier run in place of the original below it.
+
+    A second new layer would lie between the two, covered by the first.
+    """
+    return [item if isinstance(item, OtherDrawable) else (_visible_result(item) or item) for item in drawables]
+
+
+def _visible_result(layer: HostLayer) -> HostLayer | None:
+    """Return the visible layer that was made from a layer, if neither has been changed since."""
+    identity = identity_of(layer)
+    if not identity:
+        return None
+    for other in every_layer(layer.image):
+        metadata = load_metadata(other)
+        if metadata and metadata.original == identity and other.is_visible:
+            found = _find_original(other, metadata)
+            if found and found[0].id == layer.id:
+                return other
     return None

@@ -20,6 +20,7 @@ from harmonize_layer.core.layers import find_layers
 from harmonize_layer.core.messages import LayerError, error_message, gone, is_fault, nothing_to_restore
 from harmonize_layer.core.recognition import recognize_changed
 from harmonize_layer.core.restoring import restore_effects
+from harmonize_layer.core.starting_point import with_results
 from harmonize_layer.gimp.arguments import add_arguments, read_arguments
 from harmonize_layer.gimp.copies import delete_stray_copies
 from harmonize_layer.gimp.gettext_domain import DOMAIN, gettext_language
@@ -194,7 +195,7 @@ def _restore(image: GimpImage) -> bool:
 
 
 def _layers(image: GimpImage, drawables: Sequence[Gimp.Drawable]) -> list[HostLayer]:
-    return find_layers(image, [wrap_drawable(drawable) for drawable in drawables])
+    return find_layers(image, with_results([wrap_drawable(drawable) for drawable in drawables]))
 
 
 class ProgressBar:
