@@ -43,3 +43,21 @@ def test_layer_removed_meanwhile_is_reported(
         harmonize(image, engine, pasted)
     assert [layer.name for layer in image.layers] == ["background"]
     assert "undo start" not in image.log
+
+
+def test_nothing_is_read_of_an_image_that_was_closed_meanwhile(
+    image: Image, engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GIMP would show a message for each failed call."""
+    predict, host_layer = HarmonizeRun._predict, wrap(image, image.layers[0])[1][0]
+
+    def closing(run: HarmonizeRun, *arguments: Any) -> Any:
+        found = predict(run, *arguments)
+        Image.all.remove(image)
+        for name in ("is_group", "size", "position", "read"):
+            monkeypatch.setattr(type(host_layer), name, property(lambda _: pytest.fail("a call for a closed image")))
+        return found
+
+    monkeypatch.setattr(HarmonizeRun, "_predict", closing)
+    with pytest.raises(LayerError, match="The layer or its image is no longer there"):
+        harmonize(image, engine, image.layers[0])

@@ -151,7 +151,7 @@ class HarmonizeRun:
             S2AMError: the engine failed.
         """
         try:
-            return self._run(previewed)
+            return replace(self, progress=self._checked)._run(previewed)
         except CancelledError:
             raise
         except Exception as error:  # of any kind: GIMP returns None for what is gone
@@ -162,6 +162,12 @@ class HarmonizeRun:
     @property
     def _is_there(self) -> bool:
         return self.image.is_valid and all(layer.is_valid for layer in self.layers)
+
+    def _checked(self, update: ProgressUpdate) -> None:
+        """Report progress, unless the layers are gone: then GIMP would show a message for each call that fails."""
+        if not self._is_there:
+            raise messages.gone()
+        self.progress(update)
 
     def _run(self, previewed: PredictedComposite | None) -> list[HostLayer]:
         if previewed is None:
@@ -179,8 +185,7 @@ class HarmonizeRun:
                 step = replace(self, progress=numbered(self.progress, number, len(self.layers)))
                 predicted = previewed if previewed and number == 0 else step._predict(composite)
                 finished.append(step._finish(layer, predicted, staging))
-            if not self._is_there:
-                raise messages.gone()
+            self.progress(ProgressUpdate(text="Inserting the result"))
             harmonized = insert_results(self.image, finished, self.settings)
         self.stopwatch.lap("inserting")
         return harmonized
@@ -202,6 +207,7 @@ class HarmonizeRun:
         """
         settings, composite, result = self.settings, predicted.composite, predicted.result
         start = composite.start
+        self.progress(ProgressUpdate(text="Recoloring the layer"))
         check_shadow(layer, result, settings)
         samples = result.samples if settings.result == "effect" else b""
         adjust = Adjust(color_map=result.color_map, sliders=settings.sliders, samples=samples)
