@@ -61,19 +61,21 @@ class Recovery:
         """
         try:
             store = self._open_store()
-        except OSError as error:
+            data = {
+                "title": title,
+                "path": None if path is None else str(path),
+                "losses": list(losses),
+                "when": datetime.now(timezone.utc).isoformat(),
+                "document": document_to_json(document, store),
+            }
+            with atomic_write(store.folder / _DESCRIPTION) as file:
+                file.write(json.dumps(data).encode())
+        except (OSError, FileError) as error:  # a FileError's own advice is to choose another folder
+            cause = error if isinstance(error, OSError) else error.__cause__
+            reason = getattr(cause, "strerror", None) or error
             raise FileError(
-                f"No recovery copy could be written to {self._base} ({error.strerror or error})."
+                f"No recovery copy of your changes was written to {self._base} ({reason}): save your project often."
             ) from error
-        data = {
-            "title": title,
-            "path": None if path is None else str(path),
-            "losses": list(losses),
-            "when": datetime.now(timezone.utc).isoformat(),
-            "document": document_to_json(document, store),
-        }
-        with atomic_write(store.folder / _DESCRIPTION) as file:
-            file.write(json.dumps(data).encode())
         store.delete_unused()
 
     def clear(self) -> None:

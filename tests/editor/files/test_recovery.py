@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+import os
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -111,5 +114,21 @@ def test_recovery_reports_damaged_copy_and_finds_others(tmp_path: Path) -> None:
 
 def test_recovery_reports_unwritable_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(EngineError, match="No recovery copy could be written"):
+    with pytest.raises(EngineError, match="No recovery copy of your changes was written"):
         Recovery(tmp_path / "file").save(dataclasses.replace(two_layers()[0]), "holiday")
+
+
+@pytest.mark.parametrize("stored", [0, 1, 2])
+def test_recovery_on_a_full_disk_advises_to_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stored: int) -> None:
+    """The advice does not depend on the file for which there is no space; another folder cannot be chosen."""
+    recovery, replace, files = Recovery(tmp_path), os.replace, iter(range(100))
+
+    def full(*arguments: Any) -> None:
+        if next(files) >= stored:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        replace(*arguments)
+
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(EngineError, match=r"\(No space left on device\): save your project often\.") as raised:
+        recovery.save(two_layers()[0], "holiday")
+    assert "another folder" not in str(raised.value)
