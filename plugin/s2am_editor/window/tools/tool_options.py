@@ -79,7 +79,7 @@ class MoveOptions(QWidget):
         field.setSuffix(unit)
         field.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
         field.setKeyboardTracking(False)
-        field.setMinimumWidth(for_font(62))
+        field.setMinimumWidth(for_font(50))
         field.setMaximumWidth(for_font(80))
         field.setToolTip(tip)
         field.setAccessibleName(tip)
