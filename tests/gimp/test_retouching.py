@@ -47,6 +47,13 @@ def test_again_on_a_group_starts_from_its_original(cases: Cases) -> None:
     assert facts["names"] == ["group harmonized", "group", "background"]
 
 
+def test_again_on_a_group_that_passes_through_starts_from_its_present_colors(cases: Cases) -> None:
+    facts = cases["again_on_a_group_that_passes_through"].facts
+    assert [answer["status"] for answer in facts["answers"]] == ["success", "success"], facts["answers"]
+    assert facts["same"]
+    assert facts["names"] == ["group harmonized #1", "group harmonized", "group", "background"]
+
+
 @pytest.mark.parametrize("result", ["new-layer", "in-place", "effect"])
 def test_again_within_a_selection_keeps_the_rest(cases: Cases, result: str) -> None:
     status, first, last, names = cases["again_within_a_selection"].facts["found"][result]

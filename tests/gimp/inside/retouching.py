@@ -181,6 +181,15 @@ def again_on_a_group() -> Facts:
 
 
 @case
+def again_on_a_group_that_passes_through() -> Facts:
+    made = picture()
+    answers = [call(made, [through_group(made)], warmth=0.5)]
+    before = visible(made)
+    answers.append(call(made, [made.get_layers()[0]], strength=0.0))
+    return {"answers": answers, "same": visible(made) == before, "names": names(made)}
+
+
+@case
 def again_within_a_selection() -> Facts:
     """Columns of the image that are not selected keep what is visible there."""
     found: Facts = {}

@@ -91,8 +91,8 @@ The pasted region is defined by the layer's transparency, its mask and the selec
 transparency it is detected, and shown before anything changes.
 The result is a new layer above (with the original kept, hidden), the layer itself, or a layer effect that stays \
 editable. Harmonize Layer on a harmonized layer starts again from the original colors: of an effect always, of a new \
-layer while its original is in the image and neither has been changed. Otherwise, and within a selection, it starts \
-from what the layer shows now.
+layer while its original is in the image and nothing was painted on either. Otherwise, and within a selection, it \
+starts from what the layer shows now.
 Arguments for scripts: {names}.""".splitlines()
 """Paragraphs of the help text; `{names}` stands for the names of the arguments."""
 

@@ -55,7 +55,12 @@ def find_starting_point(image: HostImage, layer: HostLayer, settings: HarmonizeS
 
 
 def original_candidates(layer: HostLayer, metadata: LayerMetadata) -> list[HostLayer]:
-    """Return the layers that a new layer may have been made from: that layer and copies of it, first those below."""
+    """Return the layers that a new layer may have been made from: that layer and copies of it, first those below.
+
+    There are none for a group: its layers were recolored, and GIMP ends plug-ins that write to a group.
+    """
+    if layer.is_group:
+        return []
     layers = list(every_layer(layer.image))
     place = [other.id for other in layers].index(layer.id)
     others = [*layers[place + 1 :], *layers[:place]]
