@@ -98,4 +98,4 @@ def test_bench_training_measures_making_learning_and_both(
 def test_bench_training_refuses_models_that_do_not_learn_from_pairs(capsys: pytest.CaptureFixture[str]) -> None:
     for model in ("reinhard", "dissonance", "subject", "light"):
         assert main(["bench", "--training", "--model", model]) == 1
-        assert "use --model connoisseur" in capsys.readouterr().err
+        assert "choose one of connoisseur, concord, fmm, s2am-mask-free" in capsys.readouterr().err
