@@ -51,7 +51,7 @@ class RegionMeasurement:
     noise: None = not enough even areas.
     limit: level that the noise does not exceed, in 8-bit levels, if only that is known; else None.
     blur: variance in square pixels, see `estimate_blur`; None = not enough edges.
-    clouds: the region is a sky, or as soft as one.
+    clouds: its edges are as few, weak and soft as those of clouds.
     """
 
     noise: NoiseModel | None
@@ -170,7 +170,7 @@ class FinishMeasurement:
 
     def automatic_light(self, shading: Shading) -> float:
         """Return the automatic strength of a shading, 0 or 1; no light falls on a sky."""
-        return 0.0 if self.foreground.clouds else shading.automatic
+        return 0.0 if self.foreground.clouds and shading.at_top else shading.automatic
 
     def automatic_sharpness(self) -> float:
         """Return the sharpness that softens the foreground to the background, at most 0."""

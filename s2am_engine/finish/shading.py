@@ -40,11 +40,13 @@ class Shading:
     box: left, top, right and bottom in pixels of the image.
     gains: n×m float32 in stops, from -MAX_STOPS to MAX_STOPS, at the centers of equal cells; constant beyond the box.
     rms: root mean square of the gains in the foreground, in stops.
+    at_top: the foreground covers the upper border of the image, as a sky does.
     """
 
     box: tuple[float, float, float, float]
     gains: Floats
     rms: float = 0.0
+    at_top: bool = False
 
     def __post_init__(self) -> None:
         """Check shape and range. Raises ValueError."""
@@ -132,10 +134,12 @@ class Shading:
             "box": [float(each) for each in self.box],
             "gains": self.gains.tolist(),
             "rms": self.rms,
+            "at_top": self.at_top,
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Shading:
         """Return the field that `to_json` describes. Raises KeyError, TypeError or ValueError for anything else."""
         left, top, right, bottom = (float(each) for each in data["box"])
-        return cls((left, top, right, bottom), np.array(data["gains"], np.float32), float(data["rms"]))
+        gains, at_top = np.array(data["gains"], np.float32), bool(data.get("at_top", False))  # absent in earlier files
+        return cls((left, top, right, bottom), gains, float(data["rms"]), at_top)

@@ -31,6 +31,9 @@ LIGHT_INPUT = 64
 FIELD_CELLS = 16
 """Rows and columns of the field."""
 
+SKY_WIDTH = 0.9
+"""Share of the image's upper border that a sky covers at least."""
+
 _SAMPLED = 4 * LIGHT_INPUT  # rows and columns that are read
 _ROWS = 32  # that are recolored at a time
 
@@ -64,7 +67,8 @@ def predict_shading(image: ImageData, mask: Mask, color_map: ColorMap | None) ->
         own = _recolored(own, weights, color_map)
     composite, small = average_visible(icc.to_srgb(own, image.profile), weights, visible, LIGHT_INPUT)
     gains, rms = predict_gains(light_runner(), composite, small.clip(0, 1))
-    return Shading(box, np.asarray(cv2.resize(gains, (FIELD_CELLS, FIELD_CELLS), interpolation=cv2.INTER_AREA)), rms)
+    cells = np.asarray(cv2.resize(gains, (FIELD_CELLS, FIELD_CELLS), interpolation=cv2.INTER_AREA))
+    return Shading(box, cells, rms, at_top=float(to_unit(mask[0]).mean()) >= SKY_WIDTH)
 
 
 def _recolored(pixels: Bytes, weights: Floats, color_map: ColorMap) -> Bytes:

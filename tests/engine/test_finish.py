@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -27,6 +28,7 @@ from s2am_engine.image.data import ImageData
 from s2am_engine.image.io import save_image
 from s2am_engine.types import Floats, Pixels
 from tests.engine.pictures import composite
+from tests.statue import STATUE_POSITION, ground, statue
 
 NOISE_LEVELS = (1.0, 2.5, 6.0, 14.0)  # from a clean to a very high ISO, in 8-bit levels
 EVERYTHING = (
@@ -227,11 +229,21 @@ def test_light_is_not_automatic_for_a_replaced_sky(exponent: float, edge: float,
     sky = np.zeros(scene.shape[:2], np.uint8)
     sky[:320] = 255
     pixels = at_depth(scene + noise(scene.shape, 0, seed), "uint8")
-    shading = Shading((0, 0, 640, 640), np.eye(4, dtype=np.float32), rms=0.5)
     for mask, light in ((sky, 0), (255 - sky, 1)):
-        found = measured(pixels, mask)
+        found, shading = measured(pixels, mask), Shading((0, 0, 640, 640), np.eye(4, dtype=np.float32), rms=0.5)
+        shading = replace(shading, at_top=bool(mask[0].all()))
         again = FinishMeasurement.from_json(json.loads(json.dumps(found.to_json())))
         assert found.automatic(shading).light == again.automatic(shading).light == light
+
+
+def test_light_is_automatic_for_a_subject_that_is_as_soft_as_clouds() -> None:
+    background, subject = ground(), statue()
+    harmonized = Harmonizer(device="cpu").paste(subject, background, STATUE_POSITION)
+    assert harmonized.measure().foreground.clouds
+    shading = harmonized.predict_shading()
+    assert shading.automatic == 1
+    assert not shading.at_top
+    assert harmonized.measure().automatic(shading).light == 1
 
 
 def test_measurement_without_evidence_is_zero_and_says_so() -> None:

@@ -166,6 +166,17 @@ def test_foreground_gets_the_direction_of_the_backgrounds_light() -> None:
         assert field.automatic == 1
 
 
+def test_only_a_foreground_that_covers_the_upper_border_is_at_the_top() -> None:
+    photograph, subject = person()
+    sky = np.zeros_like(subject)
+    sky[:200] = 255
+    for mask, at_top in ((sky, True), (255 - sky, False), (subject, False)):
+        field = predict_shading(ImageData(photograph), mask, None)
+        assert field.at_top == at_top
+        assert Shading.from_json(json.loads(json.dumps(field.to_json()))).at_top == at_top
+        assert field.moved(10, 5).scaled(2).at_top == at_top
+
+
 def test_automatic_light_is_zero_without_a_local_difference() -> None:
     photograph, mask = person()
     for image in (photograph, np.clip(photograph * 0.8, 0, 255).astype(np.uint8)):

@@ -185,7 +185,7 @@ def _follow_light(
     if dataclasses.replace(before, x=after.x, y=after.y) == after:
         return shading.moved(after.x - before.x, after.y - before.y)
     motion = _FieldMotion(shading.box, before, after, size)
-    return Shading(motion.box, motion.moved(shading.gains), shading.rms)
+    return dataclasses.replace(shading, box=motion.box, gains=motion.moved(shading.gains))
 
 
 class _FieldMotion:
