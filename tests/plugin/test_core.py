@@ -29,7 +29,7 @@ from harmonize_layer.core.metadata import LayerMetadata
 
 from gimp_bridge import starter
 from s2am_common.edge_sliders import EDGE_SLIDERS
-from s2am_common.errors import BridgeError, EngineError, MaskError
+from s2am_common.errors import BridgeError, EngineError, MaskError, ModelError, ModelNotFoundError
 from s2am_common.shadow_sliders import SHADOW_SLIDERS
 from s2am_common.sliders import FINISH_SLIDERS, SLIDERS
 from s2am_common.translation import localized, use_languages
@@ -102,6 +102,14 @@ def test_help_names_all_sliders_and_choices() -> None:
         (
             MaskError("Nothing was found.", code="mask.not-found"),
             "Nothing was found: select the pasted region, then choose Harmonize Layer again.",
+        ),
+        (
+            ModelError("Model “x” gave no usable result.", code="model.result"),
+            "Model “x” gave no usable result: choose another one from the list of models.",
+        ),
+        (
+            ModelNotFoundError("There is no model “x”: choose one of a, b."),
+            "There is no model “x”: choose one of a, b.",
         ),
         (EngineError("Other."), "Other."),
         (messages.empty("x"), "“x” is empty: paste or paint something on it first."),

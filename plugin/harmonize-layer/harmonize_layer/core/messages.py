@@ -21,10 +21,11 @@ GIMP_ADVICE = {
     "engine.start": "run the installer again, then restart GIMP",
     "mask.not-found": "select the pasted region, then choose Harmonize Layer again",
     "mask.full": "show or add a background layer",
-    "model": "choose another one from the list of models",
+    "model.result": "choose another one from the list of models",
+    "model.torch": "choose another one from the list of models",
     "subject": "choose From the layer as mask",
 }
-"""Advice on an error of the engine, by its code; see `s2am_common.errors.with_advice`."""
+"""Advice on errors of the engine whose messages have none for GIMP, by code; see `s2am_common.errors.with_advice`."""
 
 
 FAULTS = ("bridge", "engine", "error")
