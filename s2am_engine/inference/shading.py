@@ -67,7 +67,7 @@ def predict_shading(image: ImageData, mask: Mask, color_map: ColorMap | None) ->
         own = _recolored(own, weights, color_map)
     composite, small = average_visible(icc.to_srgb(own, image.profile), weights, visible, LIGHT_INPUT)
     gains, rms = predict_gains(light_runner(), composite, small.clip(0, 1))
-    cells = np.asarray(cv2.resize(gains, (FIELD_CELLS, FIELD_CELLS), interpolation=cv2.INTER_AREA))
+    cells = np.asarray(cv2.resize(gains, (FIELD_CELLS, FIELD_CELLS), interpolation=cv2.INTER_AREA), np.float32)
     return Shading(box, cells, rms, at_top=float(to_unit(mask[0]).mean()) >= SKY_WIDTH)
 
 
