@@ -217,6 +217,32 @@ def test_photographs_are_matched_named_saved_and_removed(
     np.testing.assert_array_equal(flatten(driver.window.session.document).pixels, alone)
 
 
+def test_a_reopened_project_is_harmonized_again_with_the_same_settings(
+    harmonized: WindowDriver, tmp_path: Path
+) -> None:
+    driver, panel = harmonized, harmonized.window.sidebar.harmonize
+    photograph = tmp_path / "sunset.png"
+    save_image(photograph, ImageData(np.full((80, 120, 3), (200, 100, 30), np.uint8)))
+    default = panel.model
+    background = driver.window.session.document.layers[0].id
+    panel.set_photographs([photograph])
+    panel.models.setCurrentIndex(panel.models.findData("concord"))
+    panel.references.setCurrentIndex(panel.references.findData(background))
+    driver.harmonize()
+    shown = flatten(driver.window.session.document).pixels
+    save_project(tmp_path / "work.ora", driver.window.session.document)
+
+    driver.window.session.open(Document.from_image(ImageData(np.zeros((40, 60, 3), np.uint8)), "Black"), "Black")
+    assert (panel.photographs, panel.references.currentData()) == ((), "beneath")
+    panel.models.setCurrentIndex(panel.models.findData(default))
+    driver.window.session.open(open_document(tmp_path / "work.ora").document, "work")
+    assert panel.model == "concord"
+    assert panel.photographs == (photograph,)
+    assert panel.references.currentData() == driver.window.session.document.layers[0].id
+    driver.harmonize()
+    np.testing.assert_array_equal(flatten(driver.window.session.document).pixels, shown)
+
+
 def test_panel_says_where_the_background_lacks_the_look_of_fine_tuning(harmonized: WindowDriver) -> None:
     panel, layer = harmonized.window.sidebar.harmonize, harmonized.active
     assert layer.harmonization is not None

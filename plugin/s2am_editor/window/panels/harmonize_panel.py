@@ -162,9 +162,18 @@ class HarmonizePanel(QWidget):
         self._list_references(layer)
 
     def _opened(self) -> None:
-        self.references.setCurrentIndex(0)  # a painted area or a layer of the previous document
-        self.set_photographs()
+        """Select what the active layer was harmonized with, so that “Harmonize again” repeats it."""
+        found = None if self._session.active is None else self._session.active.harmonization
+        reference = Reference() if found is None else found.reference
+        self.set_photographs(reference.photographs)
         self.refresh()
+        chosen = reference.layer if reference.kind == "layer" else reference.kind
+        if chosen == "area" and self._session.document.area is None:
+            chosen = "beneath"
+        self.references.setCurrentIndex(max(0, self.references.findData(chosen)))
+        model = -1 if found is None else self.models.findData(found.model)
+        if model >= 0:
+            self.models.setCurrentIndex(model)
 
     def _describe(self, layer: Layer | None, can: bool) -> str:
         if layer is None and self._session.active_group:
