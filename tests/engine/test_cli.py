@@ -248,7 +248,7 @@ BAD_INPUT = {
     "composite.png --mask white.png": "white.png covers the whole image",
     "nan.tif --mask mask.png": "nan.tif",
     "dot.png --mask dot-mask.png": "covers the whole image",
-    "composite.png --mask mask.png --model nobody": f"choose one of {DEFAULT_MODEL}",
+    "composite.png --mask mask.png --model unknown": f"choose one of {DEFAULT_MODEL}",
     "composite.png --mask mask.png --model unet": "trained weights of the network “unet”",
     "composite.png --mask mask.png --device warp": "no device",
     "composite.png --mask mask.png -o out.xyz": "out.xyz",

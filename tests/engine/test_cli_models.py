@@ -85,59 +85,59 @@ def test_models_lists_models_and_networks(capsys: pytest.CaptureFixture[str]) ->
 def test_models_prints_a_note_for_a_damaged_card(
     folder: Path, no_personal_models: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_fake_model(no_personal_models, "mine", "concord")
+    write_fake_model(no_personal_models, "portra", "concord")
     write_fake_model(no_personal_models, "broken", "concord")
     (no_personal_models / "broken.json").write_text("{")
     code, out, err = run(capsys, "models")
     assert code == 0
-    assert next(line for line in out.splitlines() if line.startswith("  mine ")).endswith("yours     for tests")
+    assert next(line for line in out.splitlines() if line.startswith("  portra ")).endswith("yours     for tests")
     assert "broken" not in out
     assert err.startswith(f"note: The model card {no_personal_models / 'broken.json'} is damaged")
     assert err.count("\n") == 1
     code, out, _ = run(capsys, "models", "--json")
     assert code == 0
-    assert [model["name"] for model in json.loads(out)["models"] if not model["bundled"]] == ["mine"]
+    assert [model["name"] for model in json.loads(out)["models"] if not model["bundled"]] == ["portra"]
     assert run(capsys, "models", "delete", "broken")[0] == 0
     assert run(capsys, "models")[2] == ""
 
 
 def test_models_prints_descriptions_on_one_line(no_personal_models: Path, capsys: pytest.CaptureFixture[str]) -> None:
     count = len(run(capsys, "models")[1].splitlines())
-    card = dataclasses.replace(model_store.find_model("reinhard").card, name="mine", description="two\nlines\x1b[2J")
+    card = dataclasses.replace(model_store.find_model("reinhard").card, name="portra", description="two\nlines\x1b[2J")
     model_store.write_card(card, no_personal_models)
     lines = run(capsys, "models")[1].splitlines()
     assert len(lines) == count + 1
-    assert any(line.startswith("  mine ") and line.endswith("two lines [2J") for line in lines)
+    assert any(line.startswith("  portra ") and line.endswith("two lines [2J") for line in lines)
 
 
 def test_models_exports_imports_renames_and_deletes(
     folder: Path, no_personal_models: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = folder / "mine.s2am"
+    file = folder / "portra.s2am"
     for arguments, sentence in (
-        (("export", "concord", folder / "mine"), f"“concord” was exported to {file}.\n"),
-        (("import", file, "--name", "mine"), f"“mine” was imported from {file}.\n"),
-        (("rename", "mine", "yours"), "“mine” was renamed to “yours”.\n"),
-        (("delete", "yours"), "“yours” was deleted. “s2am models restore yours” undoes this for 30 days.\n"),
-        (("restore", "yours"), "“yours” was restored.\n"),
+        (("export", "concord", folder / "portra"), f"“concord” was exported to {file}.\n"),
+        (("import", file, "--name", "portra"), f"“portra” was imported from {file}.\n"),
+        (("rename", "portra", "velvia"), "“portra” was renamed to “velvia”.\n"),
+        (("delete", "velvia"), "“velvia” was deleted. “s2am models restore velvia” undoes this for 30 days.\n"),
+        (("restore", "velvia"), "“velvia” was restored.\n"),
     ):
         assert run(capsys, "models", *arguments) == (0, sentence, "")
     assert {path.name for path in no_personal_models.iterdir() if path.is_file()} == {
-        "yours.json",
-        "yours.safetensors",
+        "velvia.json",
+        "velvia.safetensors",
     }
 
 
 @pytest.mark.parametrize("place", [1, 5])
 def test_models_actions_print_json(folder: Path, capsys: pytest.CaptureFixture[str], place: int) -> None:
-    file = str(folder / "mine.s2am")
+    file = str(folder / "portra.s2am")
     unchanged = {"default": model_store.DEFAULT_MODEL, "default_changed": False}
     for arguments, facts in (
-        (["export", "concord", folder / "mine"], {"exported": "concord", "file": file}),
-        (["import", file, "--name", "mine"], {"imported": "mine", "file": file}),
-        (["rename", "mine", "yours"], {"renamed": "mine", "name": "yours"} | unchanged),
-        (["delete", "yours"], {"deleted": "yours", "restorable": True} | unchanged),
-        (["restore", "yours"], {"restored": "yours"}),
+        (["export", "concord", folder / "portra"], {"exported": "concord", "file": file}),
+        (["import", file, "--name", "portra"], {"imported": "portra", "file": file}),
+        (["rename", "portra", "velvia"], {"renamed": "portra", "name": "velvia"} | unchanged),
+        (["delete", "velvia"], {"deleted": "velvia", "restorable": True} | unchanged),
+        (["restore", "velvia"], {"restored": "velvia"}),
     ):
         call = ["models", *arguments]
         call.insert(place, "--json")
@@ -148,13 +148,13 @@ def test_models_actions_print_json(folder: Path, capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        ("rename nobody yours", "There is no personal model “nobody”: choose one of mine."),
-        ("rename mine fmm", "There is already a model “fmm”: choose another name."),
-        ("rename mine con", "Windows reserves it for a device"),
-        ("delete nobody", "There is no personal model “nobody”: choose one of mine."),
-        ("restore nobody", "There is no deleted model “nobody”: deleted models are kept for 30 days"),
-        ("export nobody file", "There is no model “nobody”: choose one of connoisseur, concord, dissonance, "),
-        ("export mine .", "is a folder"),
+        ("rename unknown velvia", "There is no personal model “unknown”: choose one of portra."),
+        ("rename portra fmm", "There is already a model “fmm”: choose another name."),
+        ("rename portra con", "Windows reserves it for a device"),
+        ("delete unknown", "There is no personal model “unknown”: choose one of portra."),
+        ("restore unknown", "There is no deleted model “unknown”: deleted models are kept for 30 days"),
+        ("export unknown file", "There is no model “unknown”: choose one of connoisseur, concord, dissonance, "),
+        ("export portra .", "is a folder"),
         ("import nowhere.s2am", "nowhere.s2am does not exist"),
         ("import composite.png", "composite.png holds no usable model"),
     ],
@@ -168,7 +168,7 @@ def test_models_actions_fail_with_one_sentence(
     sentence: str,
 ) -> None:
     monkeypatch.chdir(folder)
-    write_fake_model(no_personal_models, "mine", "concord")
+    write_fake_model(no_personal_models, "portra", "concord")
     before = sorted(folder.rglob("*"))
     assert sentence in failed(folder, run(capsys, "models", *call.split()))
     assert sorted(folder.rglob("*")) == before
@@ -179,12 +179,14 @@ def test_models_actions_refuse_bundled_models(
 ) -> None:
     bundled = shutil.copytree(model_store.BUNDLED, tmp_path / "bundled")  # protects the real ones from mistakes
     monkeypatch.setattr(model_store, "BUNDLED", bundled)
-    for call in (("rename", "concord", "yours"), ("delete", "concord")):
+    for call in (("rename", "concord", "velvia"), ("delete", "concord")):
         assert "“concord” is part of the program" in failed(tmp_path, run(capsys, "models", *call))
         assert model_store.find_model("concord").bundled
 
 
-@pytest.mark.parametrize("call", ["rename mine", "export mine", "import", "delete", "delete a b", "paint", "--name x"])
+@pytest.mark.parametrize(
+    "call", ["rename portra", "export portra", "import", "delete", "delete a b", "paint", "--name x"]
+)
 def test_wrong_usage_of_models_exits_with_2(capsys: pytest.CaptureFixture[str], call: str) -> None:
     code, _, err = run(capsys, "models", *call.split())
     assert code == 2
@@ -192,13 +194,13 @@ def test_wrong_usage_of_models_exits_with_2(capsys: pytest.CaptureFixture[str], 
 
 
 def test_models_actions_do_not_import_pytorch(folder: Path, no_personal_models: Path) -> None:
-    write_fake_model(no_personal_models, "mine", "concord")
+    write_fake_model(no_personal_models, "portra", "concord")
     code = f"""
 import pathlib, sys
 from s2am_engine.cli import main as cli
 from s2am_engine.models import model_store
 model_store.personal_folder = lambda: pathlib.Path({str(no_personal_models)!r})
-calls = ("rename", "mine", "yours"), ("export", "yours", {str(folder / "file")!r}), ("delete", "yours")
+calls = ("rename", "portra", "velvia"), ("export", "velvia", {str(folder / "file")!r}), ("delete", "velvia")
 print([cli.main(["models", *call, "--json"]) for call in calls], "torch" in sys.modules)
 """
     root = Path(__file__).parents[2]
@@ -301,21 +303,21 @@ HARMONIZING = "connoisseur, concord, fmm, reinhard, s2am-mask-free, s2am-s2ad, s
 @pytest.mark.parametrize(
     ("call", "suitable"),
     [
-        ("harmonize composite.png --mask mask.png --model nobody", HARMONIZING),
+        ("harmonize composite.png --mask mask.png --model unknown", HARMONIZING),
         ("harmonize composite.png --mask mask.png --model dissonance", HARMONIZING),
-        ("settings model=nobody", HARMONIZING),
+        ("settings model=unknown", HARMONIZING),
         ("settings model=subject", HARMONIZING),
-        ("bench --model nobody", HARMONIZING),
-        ("evaluate set --model nobody", HARMONIZING),
-        ("evaluate set --detect --model nobody", "dissonance, s2am-mask-free"),
-        ("detect composite.png --model nobody", "dissonance, s2am-mask-free"),
+        ("bench --model unknown", HARMONIZING),
+        ("evaluate set --model unknown", HARMONIZING),
+        ("evaluate set --detect --model unknown", "dissonance, s2am-mask-free"),
+        ("detect composite.png --model unknown", "dissonance, s2am-mask-free"),
         ("detect composite.png --model concord", "dissonance, s2am-mask-free"),
-        ("evaluate set --subject --model nobody", "subject, isnet"),
-        ("cutout composite.png --model nobody", "subject, isnet"),
+        ("evaluate set --subject --model unknown", "subject, isnet"),
+        ("cutout composite.png --model unknown", "subject, isnet"),
         ("cutout composite.png --model concord", "subject, isnet"),
-        ("finetune set --name mine --base nobody", "connoisseur, concord"),
-        ("train --data set --network unet --start nobody", "s2am-mask-free, s2am-s2ad"),
-        ("train --data set --network concord --start nobody", "connoisseur, concord"),
+        ("finetune set --name portra --base unknown", "connoisseur, concord"),
+        ("train --data set --network unet --start unknown", "s2am-mask-free, s2am-s2ad"),
+        ("train --data set --network concord --start unknown", "connoisseur, concord"),
     ],
 )
 @pytest.mark.usefixtures("no_personal_models")
@@ -329,22 +331,22 @@ def test_unknown_and_unsuitable_models_are_answered_with_those_that_suit_the_com
 
 
 @pytest.mark.usefixtures("no_personal_models")
-@pytest.mark.parametrize("call", ["delete nobody", "rename nobody mine"])
+@pytest.mark.parametrize("call", ["delete unknown", "rename unknown portra"])
 def test_models_actions_say_that_there_are_no_personal_models(capsys: pytest.CaptureFixture[str], call: str) -> None:
     assert run(capsys, "models", *call.split()) == (
-        1, "", "error: There is no model “nobody” to rename or delete: you have no personal models.\n"
+        1, "", "error: There is no model “unknown” to rename or delete: you have no personal models.\n"
     )  # fmt: skip
 
 
 def test_renaming_and_deleting_the_model_of_the_settings_changes_the_setting(
     no_personal_models: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_fake_model(no_personal_models, "mine", "concord")
-    assert run(capsys, "settings", "model=mine", "threads=2")[0] == 0
-    sentence = "“mine” was renamed to “yours”. The default model is now “yours”.\n"
-    assert run(capsys, "models", "rename", "mine", "yours") == (0, sentence, "")
-    assert (settings.load_settings().model, settings.load_settings().threads) == ("yours", 2)
-    done = json.loads(run(capsys, "models", "delete", "yours", "--json")[1])
+    write_fake_model(no_personal_models, "portra", "concord")
+    assert run(capsys, "settings", "model=portra", "threads=2")[0] == 0
+    sentence = "“portra” was renamed to “velvia”. The default model is now “velvia”.\n"
+    assert run(capsys, "models", "rename", "portra", "velvia") == (0, sentence, "")
+    assert (settings.load_settings().model, settings.load_settings().threads) == ("velvia", 2)
+    done = json.loads(run(capsys, "models", "delete", "velvia", "--json")[1])
     assert (done["default"], done["default_changed"]) == (model_store.DEFAULT_MODEL, True)
     assert (settings.load_settings().model, settings.load_settings().threads) == ("", 2)
 
@@ -352,9 +354,9 @@ def test_renaming_and_deleting_the_model_of_the_settings_changes_the_setting(
 def test_renaming_and_deleting_another_model_leaves_the_setting(
     no_personal_models: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_fake_model(no_personal_models, "mine", "concord")
+    write_fake_model(no_personal_models, "portra", "concord")
     run(capsys, "settings", "model=fmm")
-    for action in (["rename", "mine", "yours"], ["delete", "yours"]):
+    for action in (["rename", "portra", "velvia"], ["delete", "velvia"]):
         assert "default" not in run(capsys, "models", *action)[1]
         assert settings.load_settings().model == "fmm"
 
@@ -362,13 +364,13 @@ def test_renaming_and_deleting_another_model_leaves_the_setting(
 def test_a_setting_that_cannot_be_written_leaves_a_note(
     no_personal_models: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_fake_model(no_personal_models, "mine", "concord")
-    run(capsys, "settings", "model=mine")
+    write_fake_model(no_personal_models, "portra", "concord")
+    run(capsys, "settings", "model=portra")
 
     def refuse(path: Path, texts: Mapping[str, str]) -> None:
         raise FileError(f"{path} cannot be written: check the disk.")
 
     monkeypatch.setattr(settings, "save_section", refuse)
-    code, _, err = run(capsys, "models", "delete", "mine")
-    assert (code, model_store.find_cards().get("mine")) == (0, None)
-    assert err.startswith("note: The setting “model” still names “mine”: ")
+    code, _, err = run(capsys, "models", "delete", "portra")
+    assert (code, model_store.find_cards().get("portra")) == (0, None)
+    assert err.startswith("note: The setting “model” still names “portra”: ")

@@ -81,16 +81,16 @@ def test_export_writes_an_onnx_file_that_predicts_the_same(tmp_path: Path, capsy
 
 
 def test_export_of_an_unknown_model_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    done = run(capsys, "export", "nobody", "--onnx", tmp_path / "a.onnx")
-    assert "no model “nobody”" in failed(tmp_path, done)
+    done = run(capsys, "export", "unknown", "--onnx", tmp_path / "a.onnx")
+    assert "no model “unknown”" in failed(tmp_path, done)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_commands_write_to_the_log(capsys: pytest.CaptureFixture[str]) -> None:
-    run(capsys, "models", "delete", "nobody")
+    run(capsys, "models", "delete", "unknown")
     text = log.log_path().read_text(encoding="utf-8")
     assert re.search(r"s2am\[\d+\] INFO .*: s2am \S+ started with Python", text)
-    assert "failed with model.not-found: There is no model “nobody”" in text
+    assert "failed with model.not-found: There is no model “unknown”" in text
 
 
 def test_commands_note_an_unusable_setting_once(

@@ -29,10 +29,10 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def personal(no_personal_models: Path) -> Path:
-    """A personal model “mine”, a copy of the default one."""
+    """A personal model “portra”, a copy of the default one."""
     default = find_model(model_store.DEFAULT_MODEL)
-    write_card(dataclasses.replace(default.card, name="mine"), no_personal_models)
-    (no_personal_models / "mine.safetensors").write_bytes(default.weights.read_bytes())
+    write_card(dataclasses.replace(default.card, name="portra"), no_personal_models)
+    (no_personal_models / "portra.safetensors").write_bytes(default.weights.read_bytes())
     return no_personal_models
 
 
@@ -54,27 +54,28 @@ def test_bundled_models_are_complete_small_and_documented() -> None:
 
 
 def test_find_model_lists_the_models_for_an_unknown_name(personal: Path) -> None:
-    with pytest.raises(EngineError, match=rf"no model “nobody”: choose one of {model_store.DEFAULT_MODEL}, .*mine, "):
-        find_model("nobody")
+    message = rf"no model “unknown”: choose one of {model_store.DEFAULT_MODEL}, .*portra, "
+    with pytest.raises(EngineError, match=message):
+        find_model("unknown")
 
 
 def test_find_model_finds_personal_models(personal: Path) -> None:
-    model = find_model("mine")
+    model = find_model("portra")
     assert not model.bundled
     assert not load_network(model).training
 
 
 def test_load_network_refuses_damaged_weights(personal: Path) -> None:
-    weights = personal / "mine.safetensors"
+    weights = personal / "portra.safetensors"
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
     repair = "delete the model, and import it again if you have exported it"
-    with pytest.raises(EngineError, match=rf"mine\.safetensors are damaged: {repair}"):
-        load_network(find_model("mine"))
+    with pytest.raises(EngineError, match=rf"portra\.safetensors are damaged: {repair}"):
+        load_network(find_model("portra"))
     weights.unlink()
     with pytest.raises(EngineError, match=rf"can't be read: {repair}"):
-        load_network(find_model("mine"))
+        load_network(find_model("portra"))
 
 
 def test_damaged_bundled_model_asks_for_the_installer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,40 +91,40 @@ def test_damaged_bundled_model_asks_for_the_installer(tmp_path: Path, monkeypatc
 
 def test_load_network_refuses_weights_of_another_network(personal: Path) -> None:
     content = safetensors.torch.save({"weight": torch.zeros(3)})
-    (personal / "mine.safetensors").write_bytes(content)
+    (personal / "portra.safetensors").write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()
-    card = find_model("mine").card
+    card = find_model("portra").card
     write_card(dataclasses.replace(card, sha256=digest), personal)
     with pytest.raises(EngineError, match="don't fit its network"):
-        load_network(find_model("mine"))
+        load_network(find_model("portra"))
     write_card(dataclasses.replace(card, sha256=digest, network="tomorrow"), personal)
     with pytest.raises(EngineError, match="needs the network “tomorrow”: update"):
-        load_network(find_model("mine"))
+        load_network(find_model("portra"))
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "[" * 100_000, '{"name": "mine"}'])
+@pytest.mark.parametrize("content", ["", "{", "[]", "[" * 100_000, '{"name": "portra"}'])
 def test_list_models_leaves_out_and_logs_a_damaged_card(
     personal: Path, content: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    others = [model for model in list_models() if model.card.name != "mine"]
-    (personal / "mine.json").write_text(content)
-    with pytest.raises(EngineError, match=r"mine\.json is damaged .*: delete the model"):
-        find_model("mine")
+    others = [model for model in list_models() if model.card.name != "portra"]
+    (personal / "portra.json").write_text(content)
+    with pytest.raises(EngineError, match=r"portra\.json is damaged .*: delete the model"):
+        find_model("portra")
     assert list_models() == others
-    assert caplog.text.count("mine.json is damaged") == 1
+    assert caplog.text.count("portra.json is damaged") == 1
     problems: list[ModelError] = []
     assert list_models(problems.append) == others
-    assert [(error.code, error.fields) for error in problems] == [("model.damaged.personal", {"model": "mine"})]
+    assert [(error.code, error.fields) for error in problems] == [("model.damaged.personal", {"model": "portra"})]
 
 
 @pytest.mark.parametrize(
     "change", [{"parameters": "many"}, {"size": None}, {"options": []}, {"description": ["a"]}, {"input_size": 1.5}]
 )
 def test_read_card_refuses_wrong_types(personal: Path, change: dict[str, object]) -> None:
-    path = personal / "mine.json"
+    path = personal / "portra.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
-    with pytest.raises(EngineError, match=rf"mine\.json is damaged \(“{next(iter(change))}” must be of type"):
-        find_model("mine")
+    with pytest.raises(EngineError, match=rf"portra\.json is damaged \(“{next(iter(change))}” must be of type"):
+        find_model("portra")
 
 
 def test_write_card_keeps_the_old_card_on_failure(personal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,7 +132,7 @@ def test_write_card_keeps_the_old_card_on_failure(personal: Path, monkeypatch: p
         raise OSError(errno.ENOSPC, "full")
 
     before = {path: path.read_bytes() for path in personal.iterdir()}
-    card = find_model("mine").card
+    card = find_model("portra").card
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(EngineError, match="disk is full"):
         write_card(dataclasses.replace(card, description="other"), personal)
@@ -147,34 +148,34 @@ def test_write_card_names_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
 def test_load_network_uses_the_options_of_the_card(personal: Path) -> None:
     network = build_network("s2crnet", pieces=16)
     content = safetensors.torch.save(network.state_dict())
-    (personal / "mine.safetensors").write_bytes(content)
+    (personal / "portra.safetensors").write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()
-    card = dataclasses.replace(find_model("mine").card, network="s2crnet", sha256=digest, options={"pieces": 16})
+    card = dataclasses.replace(find_model("portra").card, network="s2crnet", sha256=digest, options={"pieces": 16})
     write_card(card, personal)
-    assert find_model("mine").card == card
-    loaded = load_network(find_model("mine")).state_dict()
+    assert find_model("portra").card == card
+    loaded = load_network(find_model("portra")).state_dict()
     assert all(torch.equal(value, loaded[name]) for name, value in network.state_dict().items())
 
 
 @pytest.mark.parametrize("options", [{"antennae": 6}, {"pieces": "many"}, {"name": "other"}])
 def test_load_network_asks_for_an_update_for_unknown_options(personal: Path, options: dict[str, object]) -> None:
-    card = dataclasses.replace(find_model("s2crnet").card, name="mine", options=options)
+    card = dataclasses.replace(find_model("s2crnet").card, name="portra", options=options)
     write_card(card, personal)
-    (personal / "mine.safetensors").write_bytes(find_model("s2crnet").weights.read_bytes())
-    with pytest.raises(EngineError, match=r"“mine” can't be built here \(.*\): update this program\.$"):
-        load_network(find_model("mine"))
+    (personal / "portra.safetensors").write_bytes(find_model("s2crnet").weights.read_bytes())
+    with pytest.raises(EngineError, match=r"“portra” can't be built here \(.*\): update this program\.$"):
+        load_network(find_model("portra"))
 
 
 def test_read_card_accepts_cards_without_options(personal: Path) -> None:
-    path = personal / "mine.json"
+    path = personal / "portra.json"
     output = json.loads(path.read_text())
     del output["options"]
     path.write_text(json.dumps(output))
-    assert find_model("mine").card.options == {}
+    assert find_model("portra").card.options == {}
     for options in (None, [1, 2], "width"):
         path.write_text(json.dumps(output | {"options": options}))
-        with pytest.raises(EngineError, match=r"mine\.json is damaged"):
-            find_model("mine")
+        with pytest.raises(EngineError, match=r"portra\.json is damaged"):
+            find_model("portra")
 
 
 def test_find_model_refuses_an_untrained_network() -> None:

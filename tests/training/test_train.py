@@ -85,8 +85,8 @@ def test_train_starts_from_a_models_weights(photos: Path, tmp_path: Path, capsys
     assert TrainingPlan.read(tmp_path / "run").start == "concord"
     with pytest.raises(EngineError, match="“concord”: start with one of connoisseur, concord"):
         train(make_plan("concord", photos, TINY, start="reinhard"), tmp_path / "other")
-    line = ("train", "--network", "concord", "--data", photos, "--folder", tmp_path / "third", "--start", "nobody")
-    assert "no model “nobody”" in failed(tmp_path, run(capsys, *line))
+    line = ("train", "--network", "concord", "--data", photos, "--folder", tmp_path / "third", "--start", "unknown")
+    assert "no model “unknown”" in failed(tmp_path, run(capsys, *line))
 
 
 def test_train_starts_from_pretrained_features(photos: Path, tmp_path: Path) -> None:

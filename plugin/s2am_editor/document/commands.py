@@ -178,8 +178,8 @@ def set_raster(layer_id: int, raster: Raster, name: str) -> Command:
 def set_harmonization(layer_id: int, harmonization: Harmonization | None, name: str = "Harmonize") -> Command:
     """Set the harmonization of a layer, which applies to its original pixels; None = original colors.
 
-    Executing it raises DocumentError if the canvas has another size than the harmonization's reference area, as it has
-    changed since the model saw it.
+    Executing it raises DocumentError if the canvas has another size than the harmonization's reference area: it was
+    changed after the prediction.
     """
     on_layer = _on_layer(name, layer_id, lambda layer: _with(layer, harmonization=harmonization))
     area = harmonization.reference.area if harmonization else None

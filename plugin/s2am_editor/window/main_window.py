@@ -364,7 +364,7 @@ class MainWindow(QMainWindow):
     # ---- events
 
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
-        """Accept files and images; for an address, the drop shows what to do instead."""
+        """Accept files and images, and addresses, whose drop is answered with advice."""
         data = event.mimeData() if event else None
         if event and data and (data.hasUrls() or data.hasImage()):
             accept_as_copy(event)

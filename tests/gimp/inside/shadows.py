@@ -107,22 +107,25 @@ def with_the_background_in_a_half_opaque_group(made: Gimp.Image) -> Gimp.Layer:
     return paste(made, parent=group)
 
 
+def mask_to_the_layer(made: Gimp.Image, group: Gimp.GroupLayer) -> None:
+    """Give a group a mask that shows the rectangle of the pasted layer."""
+    made.select_rectangle(Gimp.ChannelOps.REPLACE, *AT, *PASTED)
+    group.add_mask(group.create_mask(Gimp.AddMaskType.SELECTION))
+    Gimp.Selection.none(made)
+
+
 def in_a_masked_group(made: Gimp.Image) -> Gimp.Layer:
     group = grouped(made)
     made.insert_layer(made.get_layers()[1].copy(), group, 0)
     layer = paste(made, parent=group)
-    made.select_rectangle(Gimp.ChannelOps.REPLACE, *AT, *PASTED)
-    group.add_mask(group.create_mask(Gimp.AddMaskType.SELECTION))
-    Gimp.Selection.none(made)
+    mask_to_the_layer(made, group)
     return layer
 
 
 def alone_in_a_masked_group_that_passes_through(made: Gimp.Image) -> Gimp.Layer:
     group = grouped(made, "PASS_THROUGH")
     layer = paste(made, parent=group)
-    made.select_rectangle(Gimp.ChannelOps.REPLACE, *AT, *PASTED)
-    group.add_mask(group.create_mask(Gimp.AddMaskType.SELECTION))
-    Gimp.Selection.none(made)
+    mask_to_the_layer(made, group)
     return layer
 
 

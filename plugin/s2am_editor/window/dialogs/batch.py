@@ -166,12 +166,12 @@ class BatchDialog(QDialog):
         for line, item in enumerate(items):
             for column, text in enumerate((item.source.name, self.tr("Waiting"))):
                 self.table.setItem(line, column, QTableWidgetItem(text))
-        self._give_names_room()
+        self._fit_name_column()
         self._not_done = set(range(len(items)))
         self.bar.setRange(0, len(items))
         self.bar.setValue(0)
 
-    def _give_names_room(self) -> None:
+    def _fit_name_column(self) -> None:
         """Make the column of names as wide as they are, but leave the larger part to the reasons of failures."""
         viewport = self.table.viewport()
         most = round(viewport.width() * MOST_FOR_NAMES) if viewport else 0

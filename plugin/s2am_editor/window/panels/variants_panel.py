@@ -121,15 +121,15 @@ class VariantsPanel(QWidget):
         column.addLayout(top)
         column.addWidget(scroll)
         self.hide()
-        self._give_height()
+        self._apply_height()
 
     def fit(self, window_height: int) -> None:
         """Show previews that leave room for the canvas in a window of a height."""
         room = window_height - for_font(OTHERS_HEIGHT) - MIN_CANVAS_SIZE.height()
         self._height = min(max(room, MIN_PREVIEW_HEIGHT), PREVIEW_HEIGHT)
-        self._give_height()
+        self._apply_height()
 
-    def _give_height(self) -> None:
+    def _apply_height(self) -> None:
         self._scroll.setFixedHeight(self._height + for_font(52))
         for card in self.cards:
             card.set_height(self._height)
