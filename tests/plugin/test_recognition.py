@@ -5,9 +5,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from harmonize_layer.core import recognition
 from harmonize_layer.core.starting_point import compared, with_results
 
 from gimp_bridge.color_messages import MeasureDeviation
+from gimp_bridge.protocol import ProgressUpdate
+from s2am_common.errors import CancelledError
 from tests.plugin.conftest import pixels_of
 from tests.plugin.fake_images import Image
 from tests.plugin.harmonize_runs import harmonize, wrap
@@ -35,6 +38,28 @@ def test_layers_that_were_changed_alike_are_recognized_unless_painted(
     expected = ["pasted harmonized", "pasted", "background"]
     assert found == (["pasted harmonized", *expected] if painted else expected)
     np.testing.assert_array_equal(pixels_of(image.layers[0]), before if painted else original)
+
+
+def test_comparison_shows_its_progress_and_can_be_canceled(
+    image: Image, engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harmonize(image, engine, image.layers[0])
+    for layer in image.layers:
+        layer.buffer.values = np.ascontiguousarray(layer.buffer.values[:, ::-1])
+    monkeypatch.setattr(recognition, "_TILE", 16)
+    _, layers = wrap(image, image.layers[0])
+    shown: list[float] = []
+
+    def stop(update: ProgressUpdate) -> None:
+        shown.append(-1.0 if update.fraction is None else update.fraction)
+        if len(shown) == 3:
+            raise CancelledError("Canceled.")
+
+    with pytest.raises(CancelledError):
+        recognition.recognize_changed(layers, engine, stop)
+    assert shown[0] == 0
+    assert shown == sorted(set(shown))
+    assert not compared
 
 
 def test_dialog_follows_an_image_that_is_flipped_meanwhile(image: Image, engine: LocalEngine) -> None:

@@ -54,12 +54,25 @@ def find_changed(layers: Sequence[HostLayer]) -> Iterator[ChangedPair]:
 def recognize_changed(layers: Sequence[HostLayer], engine: EngineClient, progress: ProgressCallback) -> None:
     """Compare layers that were changed since they were harmonized with their originals, for `find_starting_point`.
 
+    Args:
+        layers: those that are to be harmonized.
+        engine: the engine that compares.
+        progress: called for each tile of a layer; may raise to cancel.
+
     Raises:
         S2AMError: the engine failed.
     """
     for pair in find_changed(layers):
-        progress(ProgressUpdate(text="Comparing with the original"))
-        compared[pair.digests] = all(_is_recolored(pair, tile, engine) for tile in _tiles(pair.layer.size))
+        compared[pair.digests] = _is_recolored_everywhere(pair, engine, progress)
+
+
+def _is_recolored_everywhere(pair: ChangedPair, engine: EngineClient, progress: ProgressCallback) -> bool:
+    tiles = list(_tiles(pair.layer.size))
+    for number, tile in enumerate(tiles):
+        progress(ProgressUpdate(text="Comparing with the original", fraction=number / len(tiles)))
+        if not _is_recolored(pair, tile, engine):
+            return False
+    return True
 
 
 def _is_recolored(pair: ChangedPair, tile: PixelArea, engine: EngineClient) -> bool:

@@ -145,10 +145,11 @@ def _harmonize(
     chosen = read_arguments(config)
     layers = _layers(image, drawables)
     engine = EngineClient(read_launcher(FOLDER))
-    previewed = None
+    previewed, progress = None, ProgressBar()
     try:
         if run_mode == Gimp.RunMode.INTERACTIVE:
-            recognize_changed(layers, engine, lambda _: None)
+            recognize_changed(layers, engine, progress.show)
+            progress.end()
             from harmonize_layer.gimp.dialog import HarmonizeDialog  # GTK needs a display
 
             dialog = HarmonizeDialog(procedure, config, image, layers, engine)
@@ -159,7 +160,6 @@ def _harmonize(
                 raise gone()
             chosen = read_arguments(config)
             layers = find_layers(image, dialog.layers)
-        progress = ProgressBar()
         logger.info("Harmonizing %d layers: %s", len(layers), chosen)
         job = HarmonizeBatch(
             image, layers, chosen, engine, progress.show, likeliest=run_mode == Gimp.RunMode.INTERACTIVE
@@ -199,15 +199,17 @@ def _layers(image: GimpImage, drawables: Sequence[Gimp.Drawable]) -> list[HostLa
 
 
 class ProgressBar:
-    """GIMP's progress bar. Its Cancel button kills the plug-in."""
+    """GIMP's progress bar, shown from the first step on. Its Cancel button kills the plug-in."""
 
     def __init__(self) -> None:
-        """Show the bar."""
-        self._text = "Harmonizing"
-        Gimp.progress_init(localized("Harmonizing"))
+        """Prepare the bar."""
+        self._text = ""  # the step that is shown; "" = no bar
 
     def show(self, update: ProgressUpdate) -> None:
         """Show the current step."""
+        if not self._text:
+            self._text = "Harmonizing"
+            Gimp.progress_init(localized(self._text))
         if update.text and update.text != self._text:
             self._text = update.text
             Gimp.progress_set_text(localized(self._text))
@@ -217,5 +219,7 @@ class ProgressBar:
             Gimp.progress_update(min(1.0, max(0.0, update.fraction)))
 
     def end(self) -> None:
-        """Remove the bar."""
-        Gimp.progress_end()
+        """Remove the bar, if there is one."""
+        if self._text:
+            Gimp.progress_end()
+        self._text = ""
